@@ -1,0 +1,4 @@
+"""TODO."""
+
+if __name__ != "spatial_agent.prompts":
+    raise ImportError(f"import spatial_agent.prompts, not {__name__}")

@@ -1,0 +1,4 @@
+"""TODO."""
+
+if __name__ != "spatial_agent.tools":
+    raise ImportError(f"import spatial_agent.tools, not {__name__}")

@@ -1,0 +1,95 @@
+"""Every error this package raises on purpose, sorted by who must act.
+
+::
+
+    SpatialAgentError
+    ├── InvalidValueError (ValueError)   whoever built the value
+    │   ├── ShapeError                   an array has the wrong shape, type or content
+    │   ├── UnitError                    a unit is unknown or does not fit the quantity
+    │   ├── ScaleError                   metres asked of a scene without metric scale
+    │   └── ViewpointError               a direction asked without a usable viewpoint or gravity
+    ├── SourceError (ValueError)         whoever owns the input files
+    ├── ToolError                        the planner reads it and decides what to do next
+    │   ├── ToolArgumentError            correct the call and try again
+    │   ├── ToolFailedError              this cannot be measured this way; choose another tool
+    │   └── ToolUnavailableError         not registered or not installed
+    ├── QuestionError                    the planner could not understand the question
+    ├── BudgetExceededError              the run ends, with its trace
+    └── ConfigurationError               whoever started the program
+
+Only the message of a `ToolError` is ever put before a model. A message says what was
+expected, what came, and what to do.
+"""
+
+__all__ = [
+    "BudgetExceededError",
+    "ConfigurationError",
+    "InvalidValueError",
+    "QuestionError",
+    "ScaleError",
+    "ShapeError",
+    "SourceError",
+    "SpatialAgentError",
+    "ToolArgumentError",
+    "ToolError",
+    "ToolFailedError",
+    "ToolUnavailableError",
+    "UnitError",
+    "ViewpointError",
+]
+
+
+class SpatialAgentError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class InvalidValueError(SpatialAgentError, ValueError):
+    """A value that cannot exist was about to be built."""
+
+
+class ShapeError(InvalidValueError):
+    """An array has the wrong shape, dtype or content."""
+
+
+class UnitError(InvalidValueError):
+    """A unit is unknown, or does not belong to the quantity."""
+
+
+class ScaleError(InvalidValueError):
+    """A metric quantity was asked of a scene whose scale is only relative."""
+
+
+class ViewpointError(InvalidValueError):
+    """A direction was asked without a usable viewpoint, or without gravity."""
+
+
+class SourceError(SpatialAgentError, ValueError):
+    """The input files cannot be read as what they claim to be."""
+
+
+class ToolError(SpatialAgentError):
+    """Something a planner can react to."""
+
+
+class ToolArgumentError(ToolError):
+    """The call's arguments are wrong: correct them and try again."""
+
+
+class ToolFailedError(ToolError):
+    """The tool ran and cannot answer: missing or ambiguous evidence."""
+
+
+class ToolUnavailableError(ToolError):
+    """The tool is not registered, or what it needs is not installed."""
+
+
+class QuestionError(SpatialAgentError, ValueError):
+    """The planner could not turn the question into a spatial task."""
+
+
+class BudgetExceededError(SpatialAgentError):
+    """The run used up its turns, calls or seconds."""
+
+
+class ConfigurationError(SpatialAgentError):
+    """A setting, profile or installation is wrong."""

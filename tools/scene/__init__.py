@@ -1,0 +1,39 @@
+"""Frozen values that everything speaks in: one module per noun, validated on construction."""
+
+if __name__ != "spatial_agent.tools.scene":
+    raise ImportError(f"import spatial_agent.tools.scene, not {__name__}")
+
+from spatial_agent.tools.scene.arrays import check_array
+from spatial_agent.tools.scene.box import OrientedBox
+from spatial_agent.tools.scene.camera import CameraIntrinsics, CameraPose
+from spatial_agent.tools.scene.cloud import PointCloud
+from spatial_agent.tools.scene.depth import DepthMap, Scale
+from spatial_agent.tools.scene.detections import Detections, InstanceMask
+from spatial_agent.tools.scene.frame import Frame, FrameHeader, FrameLoader, FrameSet
+from spatial_agent.tools.scene.map import Provenance, Room, SceneCamera, SceneMap, SceneObject, SceneQuality
+from spatial_agent.tools.scene.measurement import UNITS, Measurement, convert
+
+__all__ = [
+    "UNITS",
+    "CameraIntrinsics",
+    "CameraPose",
+    "DepthMap",
+    "Detections",
+    "Frame",
+    "FrameHeader",
+    "FrameLoader",
+    "FrameSet",
+    "InstanceMask",
+    "Measurement",
+    "OrientedBox",
+    "PointCloud",
+    "Provenance",
+    "Room",
+    "Scale",
+    "SceneCamera",
+    "SceneMap",
+    "SceneObject",
+    "SceneQuality",
+    "check_array",
+    "convert",
+]
