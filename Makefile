@@ -1,0 +1,97 @@
+# Each target does its whole set-up: a fresh clone and Python 3.11 or newer are enough.
+
+PYTHON ?= python3
+JOBS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+CORE := $(VENV)/.installed-core
+YOLO := $(VENV)/.installed-yolo
+DEV := $(VENV)/.installed-dev
+# A folder with py.typed is one portion of the namespace spatial_agent.
+PORTIONS := $(patsubst %/py.typed,%,$(wildcard */py.typed))
+
+# Recordings and weights that tests use where they are at hand, and skip without.
+ifneq ($(wildcard ../shared/data),)
+export SPATIAL_AGENT_TEST_DATA ?= $(realpath ../shared/data)
+endif
+ifneq ($(wildcard ../shared/weights),)
+export SPATIAL_AGENT_WEIGHTS ?= $(realpath ../shared/weights)
+endif
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test test-slow check format format-check lint types contracts bench namespace wheel clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
+
+demo: $(if $(filter yolo,$(INSTANCES)),$(YOLO),$(CORE)) ## Ask the sample scan eight questions (SCAN=folder, PROFILE=name, INSTANCES=recorded|yolo).
+	$(BIN)/python examples/demo.py $(if $(SCAN),--scan "$(SCAN)") $(if $(PROFILE),--profile $(PROFILE)) $(if $(INSTANCES),--instances $(INSTANCES))
+
+test: $(DEV) ## Run all tests but slow and gpu ones (JOBS=2, PYTEST_ARGS=...).
+	$(BIN)/pytest -n $(JOBS) -m "not slow and not gpu" $(PYTEST_ARGS)
+
+test-slow: $(DEV) ## Run the slow and gpu tests.
+	$(BIN)/pytest -n $(JOBS) -m "slow or gpu" $(PYTEST_ARGS)
+
+check: format-check lint types contracts test ## Everything that must be clean before a commit.
+
+format: $(DEV) ## Format the code and sort its imports.
+	$(BIN)/ruff check --fix --select I .
+	$(BIN)/ruff format .
+
+format-check: $(DEV)
+	$(BIN)/ruff format --check .
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+
+types: $(DEV) namespace
+	$(BIN)/mypy -p spatial_agent
+	$(BIN)/mypy tests benchmarks examples
+
+contracts: $(DEV)
+	$(BIN)/lint-imports --no-logo
+
+bench: $(DEV) ## List the benchmarks, or run one (NAME=reconstruct, ARGS=...).
+ifdef NAME
+	$(BIN)/python benchmarks/$(NAME).py $(ARGS)
+else
+	@for file in benchmarks/*.py; do printf '%-28s %s\n' "$$(basename $$file .py)" "$$(sed -n '1s/"""//gp' $$file)"; done
+endif
+
+namespace: ## Show type checkers and editors the import name: links in .namespace/.
+	@mkdir -p .namespace/spatial_agent
+	@for portion in $(PORTIONS); do ln -sfn ../../$$portion .namespace/spatial_agent/$$portion; done
+
+wheel: $(DEV) ## Build the source distribution, and from it the wheel, in dist/.
+	rm -rf build dist
+	$(BIN)/python -m build
+
+clean: ## Remove whatever was built; the virtual environment stays.
+	rm -rf build dist *.egg-info .namespace .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find $(PORTIONS) tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is written only after pip succeeded, so an interrupted installation is done again.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Expected Python 3.11 or newer, got $$($(PYTHON) --version 2>&1); name another: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.pip: | $(BIN)/python
+	$(BIN)/python -m ensurepip --upgrade --default-pip
+	$(BIN)/python -m pip install --upgrade pip
+	touch $@
+
+$(CORE): pyproject.toml constraints.txt $(VENV)/.pip
+	$(BIN)/python -m pip install -c constraints.txt -e .
+	touch $@
+
+$(YOLO): pyproject.toml constraints.txt $(VENV)/.pip
+	$(BIN)/python -m pip install -c constraints.txt -e ".[yolo]"
+	touch $(CORE) $@
+
+$(DEV): pyproject.toml constraints.txt $(VENV)/.pip
+	$(BIN)/python -m pip install -c constraints.txt -e ".[all,dev]"
+	touch $(CORE) $(YOLO) $@
