@@ -1,0 +1,57 @@
+"""Runs the calls of one round and turns results into plain JSON."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from spatial_agent.agent.evidence import to_json
+from spatial_agent.tools.contract import ToolCall, ToolResult, ToolRunner
+from spatial_agent.tools.errors import ToolFailedError
+
+
+def call_to_json(call: ToolCall) -> dict[str, Any]:
+    """Return a call as plain JSON."""
+    return asdict(call)
+
+
+def call_from_json(data: Mapping[str, Any]) -> ToolCall:
+    """Build a call from plain JSON."""
+    return ToolCall(data["id"], data["tool"], data["arguments"])
+
+
+async def run_calls(
+    runner: ToolRunner, calls: Sequence[ToolCall], *, first_id: int, limit_s: float
+) -> dict[str, list[dict[str, Any]]]:
+    """Run independent calls side by side.
+
+    Args:
+        runner: Where they run.
+        calls: The calls.
+        first_id: Number of the first piece of evidence, for ids ``e1``, ``e2``, ...
+        limit_s: Wall time of each call; one that takes longer has failed.
+
+    Returns:
+        ``evidence`` and ``failures``, as the agent's state keeps them.
+    """
+    results = await asyncio.gather(*(_limited(runner, call, limit_s) for call in calls))
+    found = [item for result in results for item in result.evidence]
+    evidence = [to_json(replace(item, id=f"e{number}")) for number, item in enumerate(found, first_id)]
+    return {"evidence": evidence, "failures": [_failure(result) for result in results if result.error]}
+
+
+async def _limited(runner: ToolRunner, call: ToolCall, limit_s: float) -> ToolResult:
+    try:
+        return await asyncio.wait_for(runner.call(call), limit_s)
+    except TimeoutError:
+        message = f"{call.tool} did not finish within {limit_s:g} s"
+        return ToolResult(call.id, call.tool, error=ToolFailedError(message), seconds=limit_s)
+
+
+def _failure(result: ToolResult) -> dict[str, Any]:
+    return {
+        "call_id": result.call_id,
+        "tool": result.tool,
+        "error": type(result.error).__name__,
+        "message": str(result.error),
+    }

@@ -1,0 +1,86 @@
+"""What the loop carries from node to node: plain JSON, so that any checkpointer can keep it."""
+
+import operator
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol, TypedDict
+
+from spatial_agent.agent.task import SpatialTask
+from spatial_agent.agent.trace import Trace
+from spatial_agent.tools.contract import ToolCall, ToolRunner
+
+JsonObject = dict[str, Any]
+
+
+class AgentState(TypedDict, total=False):
+    """The state of one question.
+
+    Attributes:
+        source: Path of the scan or scene file.
+        question: The question as asked.
+        options: The options as given.
+        scene: Facts about the loaded scene: ``id``, ``reference``, ``notes``, ``cached``.
+        task: The formal task, as `SpatialTask.to_json` gives it.
+        calls: Calls to run next.
+        evidence: Everything found out, as `agent.evidence.to_json` gives it.
+        failures: Calls that failed: ``call_id``, ``tool``, ``error`` (class), ``message``.
+        rounds: Plan-execute-verify rounds so far.
+        verdict: What the verifier said last: ``wanted`` calls and ``weak`` evidence with reasons.
+        prompt: The measurements as text, for people and models.
+        answer: The answer, without its costs.
+    """
+
+    source: str
+    question: str
+    options: list[str]
+    scene: JsonObject
+    task: JsonObject
+    calls: list[JsonObject]
+    evidence: Annotated[list[JsonObject], operator.add]
+    failures: Annotated[list[JsonObject], operator.add]
+    rounds: int
+    verdict: JsonObject
+    prompt: str
+    answer: JsonObject
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run may use.
+
+    Attributes:
+        rounds: Plan-execute-verify rounds.
+        calls: Tool calls in all.
+        call_seconds: Wall time of the calls of one round.
+    """
+
+    rounds: int = 4
+    calls: int = 64
+    call_seconds: float = 120.0
+
+
+class Planner(Protocol):
+    """Decides what is asked and what to measure."""
+
+    def formalise(self, question: str, options: Sequence[str]) -> SpatialTask:
+        """Turn a question into a formal task, or raise `QuestionError`."""
+        ...
+
+    def plan(self, task: SpatialTask, scene: str) -> tuple[ToolCall, ...]:
+        """Return the calls that measure what the task needs, of the scene behind a reference."""
+        ...
+
+
+#: ``load(runner, source)`` makes the scene known to the runner and returns its facts.
+SceneLoader = Callable[[ToolRunner, str], Awaitable[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What a run works with and no checkpoint keeps."""
+
+    runner: ToolRunner
+    load: SceneLoader
+    planner: Planner
+    trace: Trace
+    budget: Budget = Budget()

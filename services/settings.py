@@ -1,0 +1,55 @@
+"""The one reader of environment variables."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spatial_agent.tools.errors import ConfigurationError
+
+DEFAULT_CACHE_LIMIT_MB = 2048
+
+
+def _cache_folder() -> Path:
+    given = os.environ.get("SPATIAL_AGENT_CACHE")
+    if given:
+        return Path(given)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("spatial-agent")
+
+
+def _weights_folder() -> Path | None:
+    given = os.environ.get("SPATIAL_AGENT_WEIGHTS")
+    return Path(given) if given else None
+
+
+def _cache_limit_mb() -> int:
+    given = os.environ.get("SPATIAL_AGENT_CACHE_LIMIT_MB", str(DEFAULT_CACHE_LIMIT_MB))
+    if not given.isdecimal() or int(given) == 0:
+        raise ConfigurationError(f"SPATIAL_AGENT_CACHE_LIMIT_MB: expected megabytes above 0, got {given!r}")
+    return int(given)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where this installation keeps things.
+
+    Attributes:
+        cache_folder: Scenes, runs and traces (``SPATIAL_AGENT_CACHE``).
+        cache_limit_mb: Size at which the oldest scenes go (``SPATIAL_AGENT_CACHE_LIMIT_MB``).
+        weights_folder: Model weights (``SPATIAL_AGENT_WEIGHTS``), or None.
+    """
+
+    cache_folder: Path = field(default_factory=_cache_folder)
+    cache_limit_mb: int = field(default_factory=_cache_limit_mb)
+    weights_folder: Path | None = field(default_factory=_weights_folder)
+
+    @property
+    def scenes_folder(self) -> Path:
+        """Where scene maps are cached by content."""
+        return self.cache_folder / "scenes"
+
+    @property
+    def runs_folder(self) -> Path:
+        """Where checkpoints and traces are kept."""
+        return self.cache_folder / "runs"
