@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatial_agent.tools.errors import ShapeError
-from spatial_agent.tools.scene.arrays import check_array
+from spatial_agent.tools.scene.arrays import check_array, check_rotation
 
 Array = NDArray[np.float64]
 CORNER_SIGNS: Array = np.array(list(product((-0.5, 0.5), repeat=3)))
@@ -32,11 +32,9 @@ class OrientedBox:
         """Check that the edges are lengths and the axes a proper rotation."""
         centre_m = check_array("centre_m", self.centre_m, (3,), np.float64)
         extent_m = check_array("extent_m", self.extent_m, (3,), np.float64)
-        axes = check_array("world_from_box", self.world_from_box, (3, 3), np.float64)
+        axes = check_rotation("world_from_box", self.world_from_box)
         if extent_m.min() < 0:
             raise ShapeError(f"extent_m: expected full edges of at least 0 m, got {extent_m.tolist()}")
-        if np.abs(axes @ axes.T - np.eye(3)).max() > 1e-3 or np.linalg.det(axes) < 0:
-            raise ShapeError("world_from_box: expected a proper rotation (orthonormal, determinant +1)")
         for name, value in (("centre_m", centre_m), ("extent_m", extent_m), ("world_from_box", axes)):
             object.__setattr__(self, name, value)
 
@@ -50,8 +48,8 @@ class OrientedBox:
     @cached_property
     def corners_m(self) -> Array:
         """The eight corners in the world, shape (8, 3)."""
-        corners: Array = self.centre_m + (CORNER_SIGNS * self.extent_m) @ self.world_from_box.T
-        return corners
+        corners_m = self.centre_m + (CORNER_SIGNS * self.extent_m) @ self.world_from_box.T
+        return check_array("corners_m", corners_m, (8, 3), np.float64)
 
     @property
     def volume_m3(self) -> float:
@@ -72,7 +70,8 @@ class OrientedBox:
 
     def contains(self, xyz_m: Array, margin_m: float = 0.0) -> NDArray[np.bool_]:
         """Return which of the points, shape (N, 3), lie inside or within `margin_m` of each face."""
-        inside: NDArray[np.bool_] = (np.abs(self.local(xyz_m)) <= self.extent_m / 2 + margin_m).all(axis=1)
+        within: NDArray[np.bool_] = np.abs(self.local(xyz_m)) <= self.extent_m / 2 + margin_m
+        inside: NDArray[np.bool_] = np.all(within, axis=1)
         return inside
 
     def moved(self, target_from_world: Array) -> "OrientedBox":

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spatial_agent.tools.errors import InvalidValueError, ShapeError
-from spatial_agent.tools.scene.arrays import check_array
+from spatial_agent.tools.errors import InvalidValueError
+from spatial_agent.tools.scene.arrays import check_rigid
 
 Array = NDArray[np.float64]
 
@@ -79,15 +79,8 @@ class CameraPose:
 
     def __post_init__(self) -> None:
         """Check that the transform is rigid."""
-        matrix = check_array("world_from_camera", self.world_from_camera, (4, 4), np.float64)
-        rotation = matrix[:3, :3]
-        if np.abs(matrix[3] - (0, 0, 0, 1)).max() > 1e-6:
-            raise ShapeError(f"world_from_camera: last row must be 0 0 0 1, got {matrix[3].tolist()}")
-        if np.abs(rotation @ rotation.T - np.eye(3)).max() > 1e-3:
-            raise ShapeError("world_from_camera: not rigid; expected an orthonormal rotation without scale")
-        if np.linalg.det(rotation) < 0:
-            raise ShapeError("world_from_camera: the rotation mirrors; expected determinant +1")
-        object.__setattr__(self, "world_from_camera", matrix)
+        transform = check_rigid("world_from_camera", self.world_from_camera)
+        object.__setattr__(self, "world_from_camera", transform)
 
     @property
     def rotation(self) -> Array:

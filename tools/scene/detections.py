@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatial_agent.tools.errors import ShapeError
-from spatial_agent.tools.scene.arrays import check_array
+from spatial_agent.tools.scene.arrays import check_array, check_score
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,7 @@ class InstanceMask:
         object.__setattr__(self, "pixels", check_array("pixels", self.pixels, ("H", "W"), np.bool_))
         if not self.label:
             raise ShapeError("label: expected a class name, got an empty string")
+        check_score("score", self.score)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +54,8 @@ class Detections:
         count = len(self.labels)
         object.__setattr__(self, "xyxy_px", check_array("xyxy_px", self.xyxy_px, (count, 4), np.float64))
         object.__setattr__(self, "scores", check_array("scores", self.scores, (count,), np.float64))
+        for score in self.scores:
+            check_score("scores", float(score))
         if self.masks is not None:
             object.__setattr__(self, "masks", check_array("masks", self.masks, (count, "H", "W"), np.bool_))
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatial_agent.tools.errors import ShapeError
-from spatial_agent.tools.scene.arrays import check_array
+from spatial_agent.tools.scene.arrays import check_array, check_direction
 from spatial_agent.tools.scene.camera import CameraIntrinsics, CameraPose
 from spatial_agent.tools.scene.depth import DepthMap
 
@@ -104,11 +104,7 @@ class FrameSet:
         if not self.headers:
             raise ShapeError(f"{self.name}: expected at least one frame, got none")
         if self.gravity is not None:
-            gravity = np.asarray(check_array("gravity", self.gravity, (3,), np.float64))
-            norm = float(np.linalg.norm(gravity))
-            if norm < 1e-9:
-                raise ShapeError("gravity: expected a direction, got a zero vector")
-            object.__setattr__(self, "gravity", gravity / norm)
+            object.__setattr__(self, "gravity", check_direction("gravity", self.gravity))
 
     def __len__(self) -> int:
         """Return the number of frames."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from spatial_agent.tools.errors import InvalidValueError, ScaleError, ShapeError, ViewpointError
-from spatial_agent.tools.scene.arrays import check_array
+from spatial_agent.tools.errors import InvalidValueError, ScaleError, ViewpointError
+from spatial_agent.tools.scene.arrays import check_array, check_direction, check_rigid, check_score
 from spatial_agent.tools.scene.box import OrientedBox
 from spatial_agent.tools.scene.camera import CameraIntrinsics, CameraPose
 from spatial_agent.tools.scene.cloud import PointCloud
@@ -67,12 +67,9 @@ class SceneObject:
         """Check names and make the facing a unit vector."""
         if not self.id or not self.label:
             raise InvalidValueError(f"object: expected an id and a label, got {self.id!r}, {self.label!r}")
+        check_score(f"{self.id}: score", self.score)
         if self.facing is not None:
-            facing = np.asarray(check_array("facing", self.facing, (3,), np.float64))
-            norm = float(np.linalg.norm(facing))
-            if norm < 1e-9:
-                raise ShapeError(f"{self.id}: facing must be a direction, got a zero vector")
-            object.__setattr__(self, "facing", facing / norm)
+            object.__setattr__(self, "facing", check_direction(f"{self.id}: facing", self.facing))
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +94,13 @@ class Room:
         """Check that the area is an area and the outline an outline."""
         if not (np.isfinite(self.area_m2) and self.area_m2 > 0):
             raise InvalidValueError(f"room: expected an area above 0 m2, got {self.area_m2!r}")
+        low = 0.0 if self.area_low_m2 is None else self.area_low_m2
+        high = np.inf if self.area_high_m2 is None else self.area_high_m2
+        if not low <= self.area_m2 <= high:
+            raise InvalidValueError(
+                f"room: expected low <= area <= high, got {self.area_low_m2}, {self.area_m2}, "
+                f"{self.area_high_m2} m2"
+            )
         if self.polygon_m is not None:
             polygon_m = check_array("polygon_m", self.polygon_m, ("N", 2), np.float64)
             object.__setattr__(self, "polygon_m", polygon_m)
@@ -164,12 +168,15 @@ class SceneMap:
         if repeated:
             raise InvalidValueError(f"scene: object ids must be unique, repeated: {', '.join(repeated)}")
         if self.up is not None:
-            up = np.asarray(check_array("up", self.up, (3,), np.float64))
-            if np.abs(up / max(float(np.linalg.norm(up)), 1e-12) - (0, 0, 1)).max() > 1e-6:
+            up = check_direction("up", self.up)
+            if np.abs(up - (0, 0, 1)).max() > 1e-6:
                 raise InvalidValueError(
                     f"scene: up must be +Z (0, 0, 1) or None, got {up.tolist()}; rotate the scene first"
                 )
-            object.__setattr__(self, "up", np.array([0.0, 0.0, 1.0]))
+            object.__setattr__(self, "up", check_direction("up", (0, 0, 1)))
+        if self.scan_from_scene is not None:
+            transform = check_rigid("scan_from_scene", self.scan_from_scene)
+            object.__setattr__(self, "scan_from_scene", transform)
 
     def object(self, object_id: str) -> SceneObject:
         """Return the object of that id.
