@@ -76,7 +76,7 @@ class LocalRunner:
             value = self.value(reference)
             if type_name not in {kind.__name__ for kind in type(value).__mro__}:
                 raise ToolArgumentError(
-                    f"{tool.name}: {name} must refer to a {type_name}, {reference} is a {type(value).__name__}"
+                    f"{tool.name}: {name} must be a {type_name}, {reference} is a {type(value).__name__}"
                 )
             found[name] = value
         return found

@@ -1,0 +1,38 @@
+"""How many."""
+
+from spatial_agent.tools.contract import Finding
+from spatial_agent.tools.errors import ToolFailedError
+from spatial_agent.tools.registry import skill
+from spatial_agent.tools.scene import SceneMap
+from spatial_agent.tools.skills.references import resolve
+
+
+@skill("count")
+def count(scene: SceneMap, kind: str) -> Finding:
+    """Count the objects of a kind.
+
+    Args:
+        scene: The scene.
+        kind: What to count, such as "chair" or "chairs near the table".
+    """
+    try:
+        found = resolve(scene, kind)
+    except ToolFailedError:
+        if not scene.objects:
+            raise
+        found = ()
+    partly = [item.id for item in found if item.provenance and item.provenance.cut_off]
+    names = ", ".join(item.id for item in found) or "none"
+    seen = f" Only partly seen: {', '.join(partly)}." if partly else ""
+    return Finding(
+        claim=f"The scene has {len(found)} ({names}) for '{kind}'.{seen}",
+        value=len(found),
+        unit="count",
+        definition="count",
+        objects=tuple(item.id for item in found),
+        details={"partly_seen": partly},
+        marks=tuple(
+            {"kind": "point", "at_m": item.box.centre_m.tolist(), "label": str(number)}
+            for number, item in enumerate(found, start=1)
+        ),
+    )

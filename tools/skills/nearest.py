@@ -1,0 +1,74 @@
+"""Which of several is nearest or farthest."""
+
+from itertools import product
+from typing import Literal
+
+from spatial_agent.tools.contract import Finding
+from spatial_agent.tools.registry import skill
+from spatial_agent.tools.scene import Measurement, SceneMap, SceneObject
+from spatial_agent.tools.skills.candidates import named_candidates
+from spatial_agent.tools.skills.distance import Between, measure_between
+from spatial_agent.tools.skills.findings import segment
+from spatial_agent.tools.skills.ranking import rank
+from spatial_agent.tools.skills.references import resolve, resolve_one
+from spatial_agent.tools.skills.wording import quantity
+
+
+@skill("nearest")
+def nearest(
+    scene: SceneMap,
+    anchor: str,
+    candidates: list[str],
+    select: Literal["least", "most"] = "least",
+    each_of_kind: bool = False,
+    definition: Literal["plain", "vsi"] = "plain",
+) -> Finding:
+    """Find which candidate is nearest to (or farthest from) an object.
+
+    Args:
+        scene: The scene.
+        anchor: The object distances are measured from.
+        candidates: Object phrases; empty for every other object.
+        select: "least" for the nearest, "most" for the farthest.
+        each_of_kind: Whether each phrase names a kind, all objects of which compete.
+        definition: "vsi" measures as the benchmark does, to the closest object of each kind.
+    """
+    vsi = definition == "vsi"
+    anchors = resolve(scene, anchor) if vsi else (resolve_one(scene, anchor),)
+    groups = named_candidates(
+        scene,
+        candidates,
+        each_of_kind=each_of_kind,
+        any_instance=vsi,
+        without=[item.id for item in anchors],
+    )
+    pairs = {
+        name: _closest_pair(scene, anchors, items, "vsi" if vsi else "surfaces")
+        for name, items in groups.items()
+    }
+    distances = {name: pair[0] for name, pair in pairs.items()}
+    ranked = rank(distances, select)
+    measurement, points_m, ids = pairs[ranked.winner]
+    return Finding(
+        claim=f"{ranked.winner} is {'nearest to' if select == 'least' else 'farthest from'} "
+        f"the {anchor}: {quantity(measurement)}.",
+        value=ranked.winner,
+        definition="vsi.object_rel_distance" if vsi else "nearest",
+        borderline=ranked.borderline,
+        objects=ids,
+        details={
+            "distances_m": {name: distances[name].value for name in ranked.names},
+            "margins_m": {name: distances[name].margin for name in ranked.names},
+        },
+        marks=(segment(points_m, f"{measurement.value:.2f} m"),),
+    )
+
+
+def _closest_pair(
+    scene: SceneMap, anchors: tuple[SceneObject, ...], items: tuple[SceneObject, ...], between: Between
+) -> tuple[Measurement, object, tuple[str, str]]:
+    pairs = (
+        (*measure_between(scene, anchor, item, between), (anchor.id, item.id))
+        for anchor, item in product(anchors, items)
+    )
+    return min(pairs, key=lambda pair: pair[0].value)
