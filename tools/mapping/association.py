@@ -1,0 +1,142 @@
+"""Which sightings in different frames are one object: two chairs are two, one chair seen twice is one."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatial_agent.tools.mapping.lifting import Sighting, voxel_means
+
+Array = NDArray[np.float64]
+
+#: Surfaces are compared in cells of this size, with their neighbours.
+CELL_M = 0.05
+#: Two sightings may be one object where this share of the smaller one lies on the other.
+SAME_SHARE = 0.3
+#: Two masks of one frame are only one object where they share this much; else they are two things.
+FRAGMENT_SHARE = 0.5
+#: Different labels on one volume are one object where both shares reach these.
+RIVAL_SHARE, RIVAL_BACK_SHARE = 0.6, 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """All sightings of one object.
+
+    Attributes:
+        label: The label with the most score behind it.
+        sightings: In order of frame.
+    """
+
+    label: str
+    sightings: tuple[Sighting, ...]
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """The frames that saw it, sorted."""
+        return tuple(sorted({sighting.frame for sighting in self.sightings}))
+
+    @property
+    def support(self) -> float:
+        """Score added up over the frames, best sighting of each."""
+        best: dict[int, float] = defaultdict(float)
+        for sighting in self.sightings:
+            best[sighting.frame] = max(best[sighting.frame], sighting.score)
+        return sum(best.values())
+
+    @property
+    def xyz_m(self) -> Array:
+        """All points of all sightings, shape (N, 3)."""
+        return np.concatenate([sighting.xyz_m for sighting in self.sightings])
+
+
+def associate(sightings: Sequence[Sighting]) -> list[Track]:
+    """Group sightings into objects; the order of the frames does not matter.
+
+    Known identities are kept as they are. Others are joined label by label, best overlap first,
+    never joining two separate things of one frame; then objects of different labels in one place
+    are reduced to the better supported one.
+
+    Args:
+        sightings: Any order, with points in one world.
+    """
+    known, unknown = defaultdict(list), defaultdict(list)
+    for sighting in sightings:
+        if sighting.instance_id is not None:
+            known[sighting.instance_id].append(sighting)
+        elif len(sighting.xyz_m):
+            unknown[sighting.label].append(sighting)
+    tracks = [_track(group) for group in known.values()]
+    found = [_track(group) for label in sorted(unknown) for group in _joined(unknown[label])]
+    return tracks + _without_rivals(found)
+
+
+def shares(clouds: Sequence[Array]) -> Array:
+    """Return which share of each cloud lies on each other one, within a cell or two, shape (N, N).
+
+    Args:
+        clouds: N point arrays (n, 3), metres; entry [i, j] is the share of cloud i found on cloud j.
+    """
+    from scipy.sparse import coo_array, eye_array
+    from scipy.spatial import cKDTree
+
+    cells = [np.unique(np.floor(cloud / CELL_M).astype(np.int64), axis=0) for cloud in clouds]
+    counts = np.array([len(cell) for cell in cells])
+    distinct, column = np.unique(np.concatenate(cells), axis=0, return_inverse=True)
+    row = np.repeat(np.arange(len(clouds)), counts)
+    size = (len(clouds), len(distinct))
+    occupied: Any = coo_array((np.ones(len(row)), (row, column.ravel())), shape=size).tocsr()
+    pairs = cKDTree(distinct).query_pairs(1.0, p=np.inf, output_type="ndarray")
+    near: Any = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(distinct), len(distinct))).tocsr()
+    reached = occupied @ (near + near.T + eye_array(len(distinct)).tocsr())
+    reached.data[:] = 1.0
+    found: Array = (occupied @ reached.T).toarray() / np.maximum(counts, 1)[:, None]
+    return found
+
+
+def _joined(sightings: Sequence[Sighting]) -> list[list[Sighting]]:
+    """Join the sightings of one label, best overlap first."""
+    # Sorting by place makes the outcome independent of the order of frames, also among equal overlaps.
+    ordered = sorted(sightings, key=lambda sighting: (-sighting.pixels, *sighting.xyz_m.mean(axis=0)))
+    mutual = shares([sighting.xyz_m for sighting in ordered])
+    overlap = np.maximum(mutual, mutual.T)
+    frames = np.array([sighting.frame for sighting in ordered])
+    apart = (frames[:, None] == frames) & (overlap < FRAGMENT_SHARE)
+    groups: Mapping[int, list[int]] = {index: [index] for index in range(len(ordered))}
+    group_of = list(range(len(ordered)))
+    first, second = np.triu_indices(len(ordered), 1)
+    for pair in np.argsort(-overlap[first, second], kind="stable"):
+        if overlap[first[pair], second[pair]] < SAME_SHARE:
+            break
+        into, other = group_of[first[pair]], group_of[second[pair]]
+        if into != other and not apart[np.ix_(groups[into], groups[other])].any():
+            groups[into].extend(groups[other])
+            for member in groups[other]:
+                group_of[member] = into
+    return [[ordered[member] for member in groups[index]] for index in sorted(set(group_of))]
+
+
+def _track(group: Sequence[Sighting]) -> Track:
+    votes: dict[str, float] = defaultdict(float)
+    for sighting in group:
+        votes[sighting.label] += sighting.score
+    label = min(votes, key=lambda name: (-votes[name], name))
+    return Track(label, tuple(sorted(group, key=lambda sighting: (sighting.frame, -sighting.pixels))))
+
+
+def _without_rivals(tracks: list[Track]) -> list[Track]:
+    """Keep one object where several labels claim the same surface."""
+    if len(tracks) < 2:
+        return tracks
+    best_first = sorted(tracks, key=lambda track: (-track.support, track.label))
+    mutual = shares([voxel_means(t.xyz_m, np.ones(len(t.xyz_m)), CELL_M)[0] for t in best_first])
+    more, less = np.maximum(mutual, mutual.T), np.minimum(mutual, mutual.T)
+    rival = (more >= RIVAL_SHARE) & (less >= RIVAL_BACK_SHARE)
+    kept: list[int] = []
+    for index in range(len(best_first)):
+        if not rival[index, kept].any():
+            kept.append(index)
+    return [best_first[index] for index in kept]
