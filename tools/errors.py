@@ -12,6 +12,8 @@
     ├── ToolError                        the planner reads it and decides what to do next
     │   ├── ToolArgumentError            correct the call and try again
     │   ├── ToolFailedError              this cannot be measured this way; choose another tool
+    │   │   ├── NoSuchObjectError        nothing in the scene is what was named
+    │   │   └── AmbiguousReferenceError  several things in the scene are what was named
     │   └── ToolUnavailableError         not registered or not installed
     ├── QuestionError                    the planner could not understand the question
     ├── BudgetExceededError              the run ends, with its trace
@@ -22,9 +24,11 @@ expected, what came, and what to do.
 """
 
 __all__ = [
+    "AmbiguousReferenceError",
     "BudgetExceededError",
     "ConfigurationError",
     "InvalidValueError",
+    "NoSuchObjectError",
     "QuestionError",
     "ScaleError",
     "ShapeError",
@@ -77,6 +81,30 @@ class ToolArgumentError(ToolError):
 
 class ToolFailedError(ToolError):
     """The tool ran and cannot answer: missing or ambiguous evidence."""
+
+
+class NoSuchObjectError(ToolFailedError):
+    """Nothing in the scene is what was named.
+
+    Attributes:
+        suggestions: Labels that may have been meant; empty where none comes near.
+    """
+
+    def __init__(self, message: str, suggestions: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.suggestions = suggestions
+
+
+class AmbiguousReferenceError(ToolFailedError):
+    """Several things in the scene are what was named, where one was meant.
+
+    Attributes:
+        candidates: Ids of the objects that fit.
+    """
+
+    def __init__(self, message: str, candidates: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.candidates = candidates
 
 
 class ToolUnavailableError(ToolError):
