@@ -91,6 +91,7 @@ class NoSuchObjectError(ToolFailedError):
     """
 
     def __init__(self, message: str, suggestions: tuple[str, ...] = ()) -> None:
+        """Keep what may have been meant beside the message."""
         super().__init__(message)
         self.suggestions = suggestions
 
@@ -103,6 +104,7 @@ class AmbiguousReferenceError(ToolFailedError):
     """
 
     def __init__(self, message: str, candidates: tuple[str, ...] = ()) -> None:
+        """Keep what fits beside the message."""
         super().__init__(message)
         self.candidates = candidates
 

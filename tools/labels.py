@@ -58,7 +58,9 @@ def _regular_singular(word: str) -> str:
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     stem = word.removesuffix("es")
-    adds_es = stem in vocabulary().no_plural or stem.endswith(("ch", "sh", "x", "ss", "zz", "o", "us", "is"))
+    if word.endswith("ouses"):
+        return word[:-1]
+    adds_es = stem in vocabulary().no_plural or stem.endswith(("ch", "sh", "x", "ss", "zz", "o", "us"))
     return stem if stem != word and adds_es else word[:-1]
 
 
