@@ -1,9 +1,9 @@
 """Running sums per voxel: the memory of the fusion, bounded by the surface of the scene."""
 
-from dataclasses import dataclass, field
-
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
