@@ -10,7 +10,7 @@ from spatial_agent.tools.geometry.transforms import yaw_rotation
 from spatial_agent.tools.scene import OrientedBox
 
 if TYPE_CHECKING:
-    from shapely import Polygon
+    from shapely.geometry.base import BaseGeometry
 
 Array = NDArray[np.float64]
 
@@ -52,7 +52,7 @@ def _smallest_yaw_rad(xy_m: Array) -> float:
     """Return the direction of the hull edge that carries the smallest rectangle."""
     import shapely
 
-    hull_m = shapely.get_coordinates(shapely.multipoints(xy_m).convex_hull)
+    hull_m = shapely.get_coordinates(shapely.convex_hull(shapely.multipoints(xy_m)))
     edges_m = np.diff(hull_m, axis=0)
     if not len(edges_m):
         return 0.0
@@ -84,11 +84,11 @@ def _span(offsets_m: Array, trim: float) -> Array:
     return span
 
 
-def footprint(box: OrientedBox) -> "Polygon":
+def footprint(box: OrientedBox) -> "BaseGeometry":
     """Return the outline of a box, tilted or not, seen from above; a line or point where it is flat."""
     import shapely
 
-    outline: Polygon = shapely.multipoints(box.corners_m[:, :2]).convex_hull
+    outline: BaseGeometry = shapely.convex_hull(shapely.MultiPoint(box.corners_m[:, :2]))
     return outline
 
 

@@ -174,6 +174,7 @@ def quantile_surface_distance(a_xyz_m: Array, b_xyz_m: Array, quantile: float) -
 def _kth_nearest(from_xyz_m: Array, to_xyz_m: Array, passed_over: int) -> Nearest:
     from scipy.spatial import KDTree
 
-    lengths_m, partners = KDTree(to_xyz_m).query(from_xyz_m)
+    found = KDTree(to_xyz_m).query(from_xyz_m)
+    lengths_m, partners = np.asarray(found[0]), np.asarray(found[1])
     start = int(np.argpartition(lengths_m, passed_over)[passed_over])
     return Nearest(float(lengths_m[start]), from_xyz_m[start], to_xyz_m[partners[start]])

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from spatial_agent.tools.errors import InvalidValueError, ShapeError
 
 if TYPE_CHECKING:
-    from shapely import MultiPolygon, Polygon
+    from shapely.geometry.base import BaseGeometry
 
 Array = NDArray[np.float64]
 
@@ -18,12 +18,13 @@ ALPHA_PER_M = 5.0
 SAMPLES = 10_000
 
 
-def alpha_shape(points_xy_m: ArrayLike, alpha_per_m: float = ALPHA_PER_M) -> "Polygon | MultiPolygon":
+def alpha_shape(points_xy_m: ArrayLike, alpha_per_m: float = ALPHA_PER_M) -> "BaseGeometry":
     """Return the area that points cover, without its holes.
 
     Delaunay triangles whose circumscribed circle has a radius below ``1 / alpha_per_m`` are kept, and
     holes wholly inside are filled: the convention of the ``alphashape`` package, which VSI-Bench used.
-    An alpha of 0 gives the convex hull. The polygon is empty where no triangle is small enough.
+    An alpha of 0 gives the convex hull. The result is a polygon, several, or empty where
+    no triangle is small enough.
 
     Args:
         points_xy_m: Shape (N, 2), metres.
@@ -51,8 +52,7 @@ def alpha_shape(points_xy_m: ArrayLike, alpha_per_m: float = ALPHA_PER_M) -> "Po
         ) from error
     kept = triangles[alpha_per_m * _circumradii_m(points_m[triangles]) < 1.0]
     faces = shapely.polygonize(shapely.linestrings(points_m[_border(kept)]))
-    shape: Polygon | MultiPolygon = shapely.union_all(shapely.get_parts(faces))
-    return shape if not shape.is_empty else shapely.Polygon()
+    return shapely.union_all(shapely.get_parts(faces))
 
 
 def _circumradii_m(corners_m: Array) -> Array:

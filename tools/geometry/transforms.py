@@ -245,8 +245,8 @@ def _mirror_object(item: SceneObject) -> SceneObject:
 def _mirror_provenance(provenance: Provenance | None) -> Provenance | None:
     if provenance is None:
         return None
-    low_x, high_x, *others = provenance.face_coverage
-    return replace(provenance, face_coverage=(high_x, low_x, *others))
+    low_x, high_x, low_y, high_y, low_z, high_z = provenance.face_coverage
+    return replace(provenance, face_coverage=(high_x, low_x, low_y, high_y, low_z, high_z))
 
 
 def _mirror_cloud(cloud: PointCloud | None) -> PointCloud | None:
