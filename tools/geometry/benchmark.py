@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spatial_agent.tools.errors import InvalidValueError
 from spatial_agent.tools.geometry.direction import Sector, quadrants, sectors_2, signed_angle_deg, vsi_three
-from spatial_agent.tools.geometry.distance import nearest_in_box
+from spatial_agent.tools.geometry.distance import distances_to_box, distances_to_point
 from spatial_agent.tools.geometry.order import first_appearance_order
 from spatial_agent.tools.geometry.room import ALPHA_PER_M, SAMPLES, alpha_shape, sample_points
 from spatial_agent.tools.geometry.route import route_turns
@@ -65,7 +65,7 @@ def vsi_surface_samples(box: OrientedBox) -> Array:
 def _outer_grid_m(box: OrientedBox, spacing_m: float) -> Array:
     axes_m = [np.linspace(-e / 2, e / 2, max(1, ceil(e / spacing_m))) for e in box.extent_m]
     grid_m = np.vstack([steps_m.ravel() for steps_m in np.meshgrid(*axes_m)]).T
-    outer_m = grid_m[(np.abs(grid_m) > box.extent_m / 4).any(axis=1)]
+    outer_m = grid_m[~_all_within(grid_m, box.extent_m / 4)]
     world_m: Array = np.dot(outer_m, box.world_from_box.T) + box.centre_m
     return world_m
 
@@ -74,8 +74,14 @@ def _survives_crop(box: OrientedBox, xyz_m: Array) -> NDArray[np.bool_]:
     x, y, z = (xyz_m - box.centre_m).T
     axes = box.world_from_box
     local_m = np.column_stack([x * axes[0, k] + y * axes[1, k] + z * axes[2, k] for k in range(3)])
-    survives: NDArray[np.bool_] = (np.abs(local_m) <= box.extent_m / 2).all(axis=1)
-    return survives
+    return _all_within(local_m, box.extent_m / 2)
+
+
+def _all_within(xyz_m: Array, half_m: Array) -> NDArray[np.bool_]:
+    # Column by column: numpy is many times slower at reducing rows of three.
+    x, y, z = np.abs(xyz_m).T
+    within: NDArray[np.bool_] = (x <= half_m[0]) & (y <= half_m[1]) & (z <= half_m[2])
+    return within
 
 
 def vsi_distance(a: Sequence[OrientedBox], b: Sequence[OrientedBox]) -> float:
@@ -97,9 +103,8 @@ def _sampled_distance_m(a: OrientedBox, b: OrientedBox) -> float:
 
     a_m, b_m = vsi_surface_samples(a), vsi_surface_samples(b)
     # No sample can be nearer than the solid it comes from, so few of them can matter.
-    a_least_m = np.linalg.norm(a_m - nearest_in_box(b, a_m), axis=1)
-    b_least_m = np.linalg.norm(b_m - nearest_in_box(a, b_m), axis=1)
-    bound_m = np.linalg.norm(b_m - a_m[a_least_m.argmin()], axis=1).min() + ROUNDING_M
+    a_least_m, b_least_m = distances_to_box(b, a_m), distances_to_box(a, b_m)
+    bound_m = float(distances_to_point(a_m[a_least_m.argmin()], b_m).min()) + ROUNDING_M
     near_a_m, near_b_m = a_m[a_least_m <= bound_m], b_m[b_least_m <= bound_m]
     return float(np.min(KDTree(near_b_m).query(near_a_m)[0]))
 

@@ -62,7 +62,7 @@ def nearest_of_boxes(a: OrientedBox, b: OrientedBox) -> Nearest:
     edge_a, edge_b = _edge_pairs(a, b)
     ends_a = np.vstack([from_a, nearest_in_box(a, from_b), edge_a])
     ends_b = np.vstack([nearest_in_box(b, from_a), from_b, edge_b])
-    lengths_m = np.linalg.norm(ends_a - ends_b, axis=1)
+    lengths_m = _lengths(ends_a - ends_b)
     best = int(lengths_m.argmin())
     return Nearest(float(lengths_m[best]), ends_a[best], ends_b[best])
 
@@ -72,6 +72,22 @@ def nearest_in_box(box: OrientedBox, xyz_m: Array) -> Array:
     half_m = box.extent_m / 2
     nearest_m: Array = box.centre_m + np.clip(box.local(xyz_m), -half_m, half_m) @ box.world_from_box.T
     return nearest_m
+
+
+def distances_to_box(box: OrientedBox, xyz_m: Array) -> Array:
+    """Return how far points, shape (N, 3), are from a solid box, shape (N,), metres; 0 inside."""
+    outside_m = np.maximum(np.abs(box.local(xyz_m)) - box.extent_m / 2, 0.0)
+    return _lengths(outside_m)
+
+
+def distances_to_point(point_m: Array, xyz_m: Array) -> Array:
+    """Return how far points, shape (N, 3), are from one point, shape (3,), shape (N,), metres."""
+    return _lengths(xyz_m - point_m)
+
+
+def _lengths(vectors: Array) -> Array:
+    lengths: Array = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    return lengths
 
 
 @cache
