@@ -66,4 +66,3 @@ class Answer:
         fields["evidence"] = tuple(fields.get("evidence", ()))
         fields["degraded"] = tuple(fields.get("degraded", ()))
         return cls(**fields)
-

@@ -17,7 +17,6 @@ from spatial_agent.tools.geometry.direction import (
     own_angle_deg,
     quadrants,
     sectors_2,
-    vertical_relation,
     vsi_three,
 )
 from spatial_agent.tools.geometry.measuring import measure_direction
@@ -159,31 +158,6 @@ def object_side(
     turn = _given_turn(own_angle_deg(owner, item.box.centre_m), owner.box.centre_m, item)
     words = f"From {the(scene, owner)}'s own point of view, {the(scene, item)} is"
     return _finding(words, turn, sectors, f"object_axes.{sectors}", (owner.id, item.id), ())
-
-
-@skill("vertical")
-def vertical(scene: SceneMap, a: str, b: str) -> Finding:
-    """Say whether one object is above, below or level with another.
-
-    Args:
-        scene: The scene.
-        a: The object asked about.
-        b: The object it is compared with.
-    """
-    scene.require_up("above and below")
-    first, second = resolve_one(scene, a), resolve_one(scene, b)
-    relation = vertical_relation(first.box, second.box)
-    close = abs(relation.clearance_m) < Z90 * CENTRE_SIGMA_M
-    return Finding(
-        claim=f"{the(scene, first).capitalize()} is {relation.name} "
-        f"{'with ' if relation.name == 'level' else ''}{the(scene, second)}; its centre is "
-        f"{abs(relation.rise_m):.2f} m {'higher' if relation.rise_m >= 0 else 'lower'}.",
-        value=relation.name,
-        definition="vertical",
-        borderline=f"close: the vertical gap is {relation.clearance_m:.2f} m" if close else None,
-        objects=(first.id, second.id),
-        details={"clearance_m": relation.clearance_m, "rise_m": relation.rise_m},
-    )
 
 
 def _all_on_side(scene: SceneMap, owner: SceneObject, side: str) -> Finding:

@@ -1,0 +1,86 @@
+"""What is above, below or on top of what."""
+
+from typing import Literal
+
+from spatial_agent.tools.contract import Finding
+from spatial_agent.tools.geometry.boxes import footprint
+from spatial_agent.tools.geometry.direction import vertical_relation
+from spatial_agent.tools.geometry.measuring import measure_height_above_floor
+from spatial_agent.tools.registry import skill
+from spatial_agent.tools.scene import OrientedBox, SceneMap
+from spatial_agent.tools.skills.candidates import named_candidates
+from spatial_agent.tools.skills.ranking import rank
+from spatial_agent.tools.skills.references import resolve_one
+from spatial_agent.tools.skills.wording import quantity, the
+
+#: A gap of at most this, up or down, is contact; the cleaned surfaces of both are no better known.
+CONTACT_M = 0.06
+#: Share of the upper footprint that must lie over the lower one for the upper to rest on it.
+RESTING_SHARE = 0.3
+
+
+@skill("vertical")
+def vertical(scene: SceneMap, a: str, b: str) -> Finding:
+    """Say whether one object is above, below, level with, or resting on another.
+
+    Args:
+        scene: The scene.
+        a: The object asked about.
+        b: The object it is compared with.
+    """
+    scene.require_up("above and below")
+    first, second = resolve_one(scene, a), resolve_one(scene, b)
+    relation = vertical_relation(first.box, second.box)
+    close = abs(relation.clearance_m) < CONTACT_M and relation.name != "level"
+    return Finding(
+        claim=f"{the(scene, first).capitalize()} is {relation.name} "
+        f"{'with ' if relation.name == 'level' else ''}{the(scene, second)}; its centre is "
+        f"{abs(relation.rise_m):.2f} m {'higher' if relation.rise_m >= 0 else 'lower'}.",
+        value=relation.name,
+        definition="vertical",
+        borderline=f"close: the vertical gap is {relation.clearance_m:.2f} m" if close else None,
+        objects=(first.id, second.id),
+        details={
+            "clearance_m": relation.clearance_m,
+            "rise_m": relation.rise_m,
+            "resting_on": rests_on(first.box, second.box),
+        },
+    )
+
+
+@skill("vertical_extreme")
+def vertical_extreme(
+    scene: SceneMap,
+    candidates: list[str],
+    select: Literal["least", "most"] = "most",
+    each_of_kind: bool = False,
+) -> Finding:
+    """Find the object whose centre is highest or lowest above the floor.
+
+    Args:
+        scene: The scene.
+        candidates: Object phrases; empty for every object of the scene.
+        select: "most" for the highest, "least" for the lowest.
+        each_of_kind: Whether each phrase names a kind, all objects of which compete.
+    """
+    scene.require_up("above and below")
+    groups = named_candidates(scene, candidates, each_of_kind=each_of_kind)
+    heights = {name: measure_height_above_floor(scene, items[0]) for name, items in groups.items()}
+    ranked = rank(heights, select)
+    return Finding(
+        claim=f"{ranked.winner} is the {'highest' if select == 'most' else 'lowest'}: its centre is "
+        f"{quantity(heights[ranked.winner])} above the floor.",
+        value=ranked.winner,
+        definition="vertical",
+        borderline=ranked.borderline,
+        objects=(groups[ranked.winner][0].id,),
+        details={"heights_m": {name: height.value for name, height in heights.items()}},
+    )
+
+
+def rests_on(upper: OrientedBox, lower: OrientedBox) -> bool:
+    """Return whether one box stands on the other: in contact from above, and mostly over it."""
+    gap_m = float(upper.corners_m[:, 2].min() - lower.corners_m[:, 2].max())
+    over = footprint(upper)
+    share = over.intersection(footprint(lower)).area / over.area if over.area else 0.0
+    return abs(gap_m) <= CONTACT_M and share >= RESTING_SHARE
