@@ -20,7 +20,16 @@ Node = Callable[[AgentState, RunContext], Awaitable[JsonObject]]
 
 async def load(state: AgentState, context: RunContext) -> JsonObject:
     """Make the scene known: measured now, or found in the cache."""
-    return {"scene": dict(await context.load(context.runner, state["source"]))}
+    loaded = await context.scenes.get(context.runner, state["source"])
+    return {
+        "scene": {
+            "id": loaded.scene.scene_id,
+            "reference": context.runner.keep("scene", loaded.scene),
+            "cached": loaded.cached,
+            "objects": [item.id for item in loaded.scene.objects],
+            "notes": list(loaded.scene.notes),
+        }
+    }
 
 
 async def formalise(state: AgentState, context: RunContext) -> JsonObject:
@@ -40,7 +49,8 @@ async def plan(state: AgentState, context: RunContext) -> JsonObject:
 
 async def execute(state: AgentState, context: RunContext) -> JsonObject:
     """Run the calls side by side; failures are facts, not exceptions."""
-    await context.load(context.runner, state["source"])
+    loaded = await context.scenes.get(context.runner, state["source"])
+    context.runner.keep("scene", loaded.scene)
     calls = [call_from_json(call) for call in state["calls"]]
     first = len(state.get("evidence", [])) + 1
     return await run_calls(context.runner, calls, first_id=first, limit_s=context.budget.call_seconds)

@@ -1,15 +1,18 @@
 """What the loop carries from node to node: plain JSON, so that any checkpointer can keep it."""
 
 import operator
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Protocol, TypedDict
 
 from spatial_agent.agent.task import SpatialTask
 from spatial_agent.agent.trace import Trace
 from spatial_agent.tools.contract import ToolCall, ToolRunner
+from spatial_agent.tools.scene import FrameSet, SceneMap
 
 JsonObject = dict[str, Any]
+Source = str | Path | FrameSet | SceneMap
 
 
 class AgentState(TypedDict, total=False):
@@ -71,8 +74,31 @@ class Planner(Protocol):
         ...
 
 
-#: ``load(runner, source)`` makes the scene known to the runner and returns its facts.
-SceneLoader = Callable[[ToolRunner, str], Awaitable[Mapping[str, Any]]]
+@dataclass(frozen=True)
+class LoadedScene:
+    """A scene with the frames it was measured from.
+
+    Attributes:
+        scene: The scene map.
+        frames: The opened source; None for a given scene.
+        cached: Whether it was found rather than measured just now.
+    """
+
+    scene: SceneMap
+    frames: FrameSet | None
+    cached: bool
+
+
+class Scenes(Protocol):
+    """Knows the scene of every source."""
+
+    def name(self, source: Source) -> str:
+        """Return the name under which a run knows a source; nothing is opened yet."""
+        ...
+
+    async def get(self, runner: ToolRunner, name: str) -> LoadedScene:
+        """Return the scene of a source, measuring it through the runner where it is not known."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -80,7 +106,7 @@ class RunContext:
     """What a run works with and no checkpoint keeps."""
 
     runner: ToolRunner
-    load: SceneLoader
+    scenes: Scenes
     planner: Planner
     trace: Trace
     budget: Budget = Budget()

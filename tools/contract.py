@@ -152,3 +152,7 @@ class ToolRunner(Protocol):
     def keep(self, name: str, value: object) -> str:
         """Keep a value under a name and return its reference ``"$name"``."""
         ...
+
+    def value(self, reference: str) -> object:
+        """Return the value kept under a reference, or raise `ToolArgumentError`."""
+        ...
