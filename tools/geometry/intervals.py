@@ -1,0 +1,237 @@
+"""The error model: how self-consistency of a scan becomes the margin of a number, in one place.
+
+A measured length is wrong for two kinds of reasons. Depth that is too long by one factor for a whole
+scan moves every surface away from the cameras that saw it: ends that face each other drift apart, ends
+seen from opposite sides come closer, by what `SurfaceError.per_scale_m` says. Everything else (drift of
+the poses, bleeding masks, pixels as wide as centimetres, sides never seen) is taken as independent
+between the ends.
+
+The constants below were fitted on scans of `SyntheticRoom.random(seed)` with seeds below 1000, and are
+judged by ``benchmarks/coverage.py`` on others. Nothing here knows the noise those scans were made with:
+the inputs are what the mapping stage observes, `Provenance` and `SceneQuality`, and the cameras.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatial_agent.tools.scene import Measurement, Room, SceneCamera, SceneMap, SceneObject
+
+Array = NDArray[np.float64]
+
+#: Half-width of a 90 % interval of a normal distribution, in standard deviations.
+Z90 = 1.645
+#: Consumer depth cameras are off by about 1 % even after calibration, which no scan shows by itself.
+SCALE_PRIOR = 0.01
+#: Share of the disagreement between frames that survives averaging: drift is common to neighbours.
+DRIFT = 1.0
+SPREAD = 1.0
+#: An end is found to about this share of the footprint of a pixel: masks bleed, borders are cut off.
+PIXEL = 0.6
+#: No end is better known than this, metres: voxel size, box fitting.
+LEAST_M = 0.005
+#: A side that was never seen is off by up to this much more, metres.
+UNSEEN_M = 0.03
+#: Points lie this much farther apart than the surfaces between them: metres, and pixel footprints.
+DISTANCE_BIAS_M = 0.0
+DISTANCE_BIAS_PIXEL = 0.0
+#: Boxes round points are this much too small: metres, and pixel footprints.
+SIZE_BIAS_M = 0.0
+SIZE_BIAS_PIXEL = 0.0
+#: Share of the outline's own interval that counts.
+OUTLINE = 1.0
+#: A camera looks at a wall within 60 degrees of square.
+LOOKING = 0.5
+#: How far the part of the floor that decides its level is from an object, metres.
+TILT_ARM_M = 1.5
+#: Viewing distance assumed where a scene does not keep its cameras, metres.
+USUAL_RANGE_M = 2.5
+USUAL_PIXEL_M = 0.01
+
+
+@dataclass(frozen=True)
+class SurfaceError:
+    """How wrong the position of a piece of surface may be along one direction.
+
+    Attributes:
+        per_scale_m: How far it moves along the direction where depth is too long by a factor of 2;
+            for small errors in proportion.
+        std_m: Standard deviation of everything else.
+        unseen_m: What is added to it because that side was not seen.
+    """
+
+    per_scale_m: float
+    std_m: float
+    unseen_m: float = 0.0
+
+
+def is_measured(item: SceneObject) -> bool:
+    """Return whether an object was observed, rather than given as a box."""
+    return item.surface is not None or item.provenance is not None
+
+
+def surface_error(scene: SceneMap, item: SceneObject, xyz_m: Array, outward: Array) -> SurfaceError:
+    """Return how wrong a point of an object's surface may be along its outward direction.
+
+    Args:
+        scene: The scene, for its cameras and quality.
+        item: The object; a given one is exact.
+        xyz_m: The point, shape (3,).
+        outward: Unit direction out of the object, shape (3,).
+    """
+    if not is_measured(item):
+        return SurfaceError(0.0, 0.0)
+    cameras = _cameras_of(scene, item)
+    away_m = _mean_view_m(cameras, xyz_m, outward)
+    noise_m = (
+        DRIFT * _drift_m(scene),
+        SPREAD * (item.provenance.spread_m if item.provenance else 0.0),
+        PIXEL * pixel_m(cameras, xyz_m),
+        LEAST_M,
+    )
+    unseen_m = UNSEEN_M * (1.0 - seen_share(item, outward))
+    return SurfaceError(float(away_m @ outward), float(np.linalg.norm(noise_m)), unseen_m)
+
+
+def scale_std(scene: SceneMap) -> float:
+    """Return the relative standard deviation of depth: what the scan shows, and what no scan shows."""
+    return float(np.hypot(SCALE_PRIOR, scene.quality.scale_error if scene.quality else 0.0))
+
+
+def combined_std(
+    scene: SceneMap, errors: Sequence[SurfaceError], weights: Sequence[float] | None = None
+) -> float:
+    """Return the standard deviation of a sum of surface positions, unseen sides included.
+
+    Args:
+        scene: The scene the errors belong to.
+        errors: One per position.
+        weights: Factor of each position in the sum; 1 where None.
+    """
+    factors = np.ones(len(errors)) if weights is None else np.asarray(weights)
+    common = scale_std(scene) * float(np.dot(factors, [error.per_scale_m for error in errors]))
+    own = factors * [float(np.hypot(error.std_m, error.unseen_m)) for error in errors]
+    return float(np.hypot(common, np.linalg.norm(own)))
+
+
+def gap_std(scene: SceneMap, errors: Sequence[SurfaceError]) -> tuple[float, float]:
+    """Return the standard deviation of a gap between two objects: upwards, and downwards.
+
+    What was not seen of an object can only bring it nearer to another one.
+    """
+    seen = [SurfaceError(error.per_scale_m, error.std_m) for error in errors]
+    return combined_std(scene, seen), combined_std(scene, errors)
+
+
+def distance_bias_m(scene: SceneMap, items: Sequence[SceneObject], points_m: Array) -> float:
+    """Return by how much points are farther apart than the surfaces they lie on, metres.
+
+    Args:
+        scene: The scene.
+        items: The two objects.
+        points_m: The nearest point of each, shape (2, 3).
+    """
+    widths = [pixel_m(_cameras_of(scene, item), point) for item, point in zip(items, points_m, strict=True)]
+    return DISTANCE_BIAS_M + DISTANCE_BIAS_PIXEL * float(sum(widths))
+
+
+def size_bias_m(scene: SceneMap, item: SceneObject) -> Array:
+    """Return what mapping loses of each edge of an object, shape (3,), metres."""
+    return np.full(3, SIZE_BIAS_M + SIZE_BIAS_PIXEL * pixel_m(_cameras_of(scene, item), item.box.centre_m))
+
+
+def height_std(scene: SceneMap, item: SceneObject, height_m: float, outward: Array) -> float:
+    """Return the standard deviation of a height above the floor, which the same depth error has moved."""
+    point_m = np.array([*item.box.centre_m[:2], height_m])
+    error = surface_error(scene, item, point_m, outward)
+    tilt_m = scene.quality.up_error_rad * TILT_ARM_M if scene.quality else 0.0
+    return float(np.linalg.norm([scale_std(scene) * height_m, error.std_m, error.unseen_m, tilt_m]))
+
+
+def room_std(scene: SceneMap, room: Room, polygon_m: Array) -> float:
+    """Return the standard deviation of the area inside an outline, square metres.
+
+    Args:
+        scene: The scene, for its cameras and quality.
+        room: The floor plan, with the interval of its outline as mapping found it.
+        polygon_m: Its outline, counter-clockwise, shape (N, 2).
+    """
+    ends_m = np.roll(polygon_m, -1, axis=0)
+    outward_m = (ends_m - polygon_m)[:, ::-1] * (1, -1)
+    per_scale_m2 = sum(
+        float(np.linalg.norm(side_m)) * _wall_per_scale_m(scene, middle_m, side_m)
+        for middle_m, side_m in zip((polygon_m + ends_m) / 2, outward_m, strict=True)
+        if side_m.any()
+    )
+    ends_m2 = [end for end in (room.area_low_m2, room.area_high_m2) if end is not None]
+    half_m2 = max((abs(end - room.area_m2) for end in ends_m2), default=0.0)
+    return float(np.hypot(scale_std(scene) * per_scale_m2, OUTLINE * half_m2 / Z90))
+
+
+def _wall_per_scale_m(scene: SceneMap, middle_m: Array, outward: Array) -> float:
+    """Return how far depth that is twice too long pushes a wall out, as cameras that look at it see it."""
+    normal = outward / np.linalg.norm(outward)
+    views_m = [
+        float((middle_m - camera.pose.position_m[:2]) @ normal)
+        for camera in scene.cameras
+        if camera.pose.forward[:2] @ normal > LOOKING
+    ]
+    return float(np.mean(views_m)) if views_m else USUAL_RANGE_M
+
+
+def pixel_m(cameras: Sequence[SceneCamera], xyz_m: Array) -> float:
+    """Return how wide a pixel is at a point, metres: the median over cameras."""
+    if not cameras:
+        return USUAL_PIXEL_M
+    ranges_m = [np.linalg.norm(xyz_m - camera.pose.position_m) / camera.intrinsics.fx for camera in cameras]
+    return float(np.median(ranges_m))
+
+
+def seen_share(item: SceneObject, direction: Array) -> float:
+    """Return the observed share of the side of an object that faces a direction, 0 to 1."""
+    if item.provenance is None:
+        return 1.0
+    along = direction @ item.box.world_from_box
+    coverage = np.reshape(item.provenance.face_coverage, (3, 2))
+    shares = np.where(along > 0, coverage[:, 1], coverage[:, 0])
+    return float(np.clip((along**2) @ shares, 0.0, 1.0))
+
+
+def margin_90(
+    value: float, std: float, unit: str, how: str, *, low_std: float | None = None, at_least: bool = False
+) -> Measurement:
+    """Return a measurement with its 90 % interval.
+
+    Args:
+        value: The best estimate.
+        std: Its standard deviation, in `unit`.
+        unit: Unit of the value.
+        how: How it was obtained.
+        low_std: Standard deviation downwards, where that differs.
+        at_least: Whether the true value may be any amount larger.
+    """
+    low = value - Z90 * (std if low_std is None else low_std)
+    if unit != "deg":
+        low = max(0.0, low)
+    return Measurement(value, unit, low, None if at_least else value + Z90 * std, how)
+
+
+def _drift_m(scene: SceneMap) -> float:
+    return scene.quality.pose_drift_m if scene.quality else 0.0
+
+
+def _cameras_of(scene: SceneMap, item: SceneObject) -> tuple[SceneCamera, ...]:
+    frames = set(item.provenance.frames) if item.provenance else set()
+    return tuple(camera for camera in scene.cameras if camera.index in frames) or scene.cameras
+
+
+def _mean_view_m(cameras: Sequence[SceneCamera], xyz_m: Array, outward: Array) -> Array:
+    """Return the mean way from the cameras to a point; those on its outer side count where there are any."""
+    if not cameras:
+        return -USUAL_RANGE_M * outward
+    views_m = np.array([xyz_m - camera.pose.position_m for camera in cameras])
+    facing = views_m @ outward < 0
+    mean: Array = views_m[facing].mean(axis=0) if facing.any() else views_m.mean(axis=0)
+    return mean
