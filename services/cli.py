@@ -1,0 +1,218 @@
+"""The command line: ask, scene, tools, trace, doctor. Heavy imports happen inside commands."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spatial_agent.tools.errors import (
+    ConfigurationError,
+    InvalidValueError,
+    QuestionError,
+    SourceError,
+    SpatialAgentError,
+)
+
+
+class Exit(IntEnum):
+    """What the exit code says."""
+
+    ANSWERED = 0
+    USAGE = 2
+    ABSTAINED = 3
+    BAD_INPUT = 4
+    EXPERT_FAILED = 5
+    INTERRUPTED = 130
+
+
+app = typer.Typer(
+    help="Ask questions about a room and get measured answers, with a margin and the evidence.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+scene_app = typer.Typer(help="Measure scenes and look at them.", no_args_is_help=True)
+tools_app = typer.Typer(help="What can be measured.", no_args_is_help=True)
+trace_app = typer.Typer(help="What happened in a run.", no_args_is_help=True)
+app.add_typer(scene_app, name="scene")
+app.add_typer(tools_app, name="tools")
+app.add_typer(trace_app, name="trace")
+
+SourceArgument = Annotated[
+    str, typer.Argument(help="A scan folder, scan.json, video, image, or a scene file (.json).")
+]
+ProfileOption = Annotated[
+    str,
+    typer.Option(help="recorded: the scan's own depth, poses and instances. open: finds instances itself."),
+]
+InstancesOption = Annotated[
+    str | None, typer.Option(help="Where instances come from: recorded, or yolo (AGPL-3.0).")
+]
+WeightsOption = Annotated[Path | None, typer.Option(help="Weights file of the segmenter.")]
+
+
+@app.command()
+def ask(
+    source: SourceArgument,
+    question: Annotated[str, typer.Argument(help="The question, in English.")],
+    option: Annotated[
+        list[str] | None, typer.Option(help="An answer offered, with or without letter; repeat for each.")
+    ] = None,
+    profile: ProfileOption = "recorded",
+    instances: InstancesOption = None,
+    weights: WeightsOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
+    trace: Annotated[Path | None, typer.Option(help="Also write the trace of the run here (.jsonl).")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Write a picture of the answer here (.png).")] = None,
+) -> None:
+    """Answer a question about a scene."""
+    from spatial_agent.services import console
+
+    with _reported_errors(), console.progress(quiet=as_json):
+        from spatial_agent.services import open_agent
+
+        with open_agent(profile, instances=instances, weights=weights) as agent:
+            answer = agent.ask(source, question, options=option or ())
+            if trace is not None:
+                console.copy_file(agent.trace_path(answer.trace_id), trace)
+            if picture is not None:
+                from spatial_agent.services.pictures import write_answer_picture
+
+                write_answer_picture(agent.scene(source), answer, picture)
+    console.print_json(answer.to_json()) if as_json else console.print_answer(answer)
+    console.print_licences(profile, instances, weights)
+    raise typer.Exit(Exit.ABSTAINED if answer.abstained else Exit.ANSWERED)
+
+
+@app.command()
+def resume(
+    run: Annotated[str, typer.Argument(help="Id of a run that was interrupted.")],
+    profile: ProfileOption = "recorded",
+    instances: InstancesOption = None,
+    weights: WeightsOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
+) -> None:
+    """Finish an interrupted run from its last checkpoint."""
+    from spatial_agent.services import console
+
+    with _reported_errors(), console.progress(quiet=as_json):
+        from spatial_agent.services import open_agent
+
+        with open_agent(profile, instances=instances, weights=weights) as agent:
+            answer = agent.resume(run)
+    console.print_json(answer.to_json()) if as_json else console.print_answer(answer)
+    raise typer.Exit(Exit.ABSTAINED if answer.abstained else Exit.ANSWERED)
+
+
+@scene_app.command("build")
+def scene_build(
+    source: SourceArgument,
+    out: Annotated[Path, typer.Option(help="Folder for scene.json, cloud.ply, scene.glb and map.png.")],
+    profile: ProfileOption = "recorded",
+    instances: InstancesOption = None,
+    weights: WeightsOption = None,
+) -> None:
+    """Measure a scene and write it in formats other programs read."""
+    from spatial_agent.services import console
+
+    with _reported_errors(), console.progress(quiet=False):
+        from spatial_agent.services import open_agent
+        from spatial_agent.services.pictures import write_scene_folder
+
+        with open_agent(profile, instances=instances, weights=weights) as agent:
+            loaded = agent.scene(source)
+            written = write_scene_folder(loaded, out)
+    console.print_scene(loaded.scene, written)
+    console.print_licences(profile, instances, weights)
+
+
+@scene_app.command("schema")
+def scene_schema() -> None:
+    """Print the JSON schema of scene files."""
+    from spatial_agent.tools.mapping.scene_file import scene_schema as schema
+
+    print(json.dumps(schema(), indent=2))
+
+
+@tools_app.command("list")
+def tools_list(
+    as_json: Annotated[bool, typer.Option("--json", help="Print whole specifications as JSON.")] = False,
+) -> None:
+    """List every installed expert and skill."""
+    from spatial_agent.services import console
+
+    with _reported_errors():
+        from spatial_agent.tools.registry import Registry
+
+        registry = Registry.from_entry_points()
+        specs = [registry.get(name).spec for name in registry]
+    console.print_tools(specs, as_json=as_json)
+
+
+@trace_app.command("show")
+def trace_show(
+    run: Annotated[str, typer.Argument(help="Id of a run, or a trace file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the raw steps.")] = False,
+) -> None:
+    """Show what happened in a run, step by step."""
+    from spatial_agent.services import console
+
+    with _reported_errors():
+        from spatial_agent.agent.trace import read_trace
+        from spatial_agent.services.settings import Settings
+
+        path = Path(run) if Path(run).is_file() else Settings().runs_folder / f"{Path(run).name}.jsonl"
+        if not path.is_file():
+            raise SourceError(f"no run {run!r}: expected a trace file, or the id that an answer carries")
+        if as_json:
+            print(path.read_text(encoding="utf-8"), end="")
+        else:
+            console.print_trace(list(read_trace(path)))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, what works and where things are kept."""
+    from spatial_agent.services import console
+    from spatial_agent.services.doctor import examine
+
+    with _reported_errors():
+        findings = examine()
+    console.print_findings(findings)
+    if any(finding.status == "broken" for finding in findings):
+        raise typer.Exit(Exit.EXPERT_FAILED)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app(standalone_mode=True)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(Exit.INTERRUPTED)
+
+
+def exit_code(error: SpatialAgentError) -> Exit:
+    """Return the exit code of an error: by who must act."""
+    if isinstance(error, QuestionError | ConfigurationError):
+        return Exit.USAGE
+    if isinstance(error, SourceError | InvalidValueError):
+        return Exit.BAD_INPUT
+    return Exit.EXPERT_FAILED
+
+
+@contextmanager
+def _reported_errors() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("interrupted; nothing half-written was left", file=sys.stderr)
+        raise typer.Exit(Exit.INTERRUPTED) from None
+    except SpatialAgentError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(exit_code(error)) from None

@@ -1,0 +1,129 @@
+"""What the command line prints: answers, scenes, tools, traces."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from spatial_agent.tools.progress import listening
+
+if TYPE_CHECKING:
+    from spatial_agent.agent.answer import Answer
+    from spatial_agent.agent.trace import Step
+    from spatial_agent.services.doctor import Finding
+    from spatial_agent.tools.contract import ToolSpec
+    from spatial_agent.tools.scene import SceneMap
+
+out = Console(soft_wrap=True, highlight=False)
+STATUS_STYLE = {"ok": "green", "missing": "yellow", "broken": "red"}
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[None]:
+    """Show the progress of long work on the terminal; nothing where output is piped or quiet."""
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        with listening(show):
+            yield
+
+
+def print_json(data: Mapping[str, Any]) -> None:
+    """Print plain JSON."""
+    print(json.dumps(data, ensure_ascii=False, indent=2))
+
+
+def print_answer(answer: "Answer") -> None:
+    """Print an answer, then what it rests on."""
+    out.print(f"[bold]{escape(answer.text)}[/bold]")
+    if answer.reason and not answer.abstained and answer.reason not in answer.text:
+        out.print(f"[yellow]{escape(answer.reason)}[/yellow]")
+    for item in answer.evidence:
+        weak = " [yellow](weak)[/yellow]" if item["quality"] == "weak" else ""
+        out.print(f"  [dim]{item['id']}  {escape(item['claim'])}  \\[{item['definition']}][/dim]{weak}")
+    out.print(f"[dim]{answer.seconds:.2f} s, scene {answer.scene[:12]}, trace {answer.trace_id}[/dim]")
+
+
+def print_licences(profile: str, instances: str | None, weights: Path | None) -> None:
+    """Print, on the error stream, the licences that the chosen experts bring in."""
+    from spatial_agent.services.runtime import choose_perception
+    from spatial_agent.services.settings import Settings
+
+    for licence in choose_perception(profile, instances, weights, Settings()).licences:
+        print(f"licence: {licence}", file=sys.stderr)
+
+
+def print_scene(scene: "SceneMap", written: Sequence[Path]) -> None:
+    """Print the objects of a scene and the files that were written."""
+    table = Table("object", "centre x y z (m)", "size (m)", "frames", "points")
+    for item in scene.objects:
+        seen = item.provenance
+        table.add_row(
+            item.id,
+            " ".join(f"{value:.2f}" for value in item.box.centre_m),
+            " x ".join(f"{value:.2f}" for value in item.box.extent_m),
+            str(len(seen.frames)) if seen else "given",
+            str(seen.points) if seen else "",
+        )
+    out.print(table)
+    if scene.room is not None:
+        out.print(f"room: {scene.room.area_m2:.1f} m²")
+    for note in scene.notes:
+        out.print(f"[dim]- {escape(note)}[/dim]")
+    for path in written:
+        out.print(f"wrote {escape(str(path))}")
+
+
+def print_tools(specs: "Sequence[ToolSpec]", *, as_json: bool) -> None:
+    """Print the tools, one a line, or all that is known about them."""
+    if as_json:
+        print(json.dumps([vars(spec) for spec in specs], indent=2, default=str))
+        return
+    table = Table("name", "kind", "version", "what it does")
+    for spec in specs:
+        table.add_row(spec.name, spec.kind, spec.version, spec.summary)
+    out.print(table)
+
+
+def print_trace(steps: "Sequence[Step]") -> None:
+    """Print the steps of a run."""
+    for step in steps:
+        out.print(f"[bold]{step.seconds:8.3f} s  {step.kind}[/bold]")
+        for name, value in step.data.items():
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            out.print(f"            [dim]{name}[/dim]  {escape(text)}")
+
+
+def print_findings(findings: "Sequence[Finding]") -> None:
+    """Print what the doctor found."""
+    table = Table("what", "status", "detail")
+    for finding in findings:
+        style = STATUS_STYLE[finding.status]
+        table.add_row(finding.what, f"[{style}]{finding.status}[/{style}]", escape(finding.detail))
+    out.print(table)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file so that the target appears whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    shutil.copyfile(source, partial)
+    partial.replace(target)
