@@ -87,12 +87,18 @@ def _find_place(
     placed: Sequence[SyntheticObject],
     rng: np.random.Generator,
 ) -> SyntheticObject | None:
+    taken = [footprint_m(item.box) for item in placed]
     for _ in range(TRIES):
         yaw_rad = float(rng.integers(4) * np.pi / 2 + (rng.uniform(-0.6, 0.6) if rng.random() < 0.35 else 0))
         xy_m = rng.uniform((0.0, 0.0), floor_m)
-        item = SyntheticObject.placed(kind, (float(xy_m[0]), float(xy_m[1])), yaw_rad, size_m)
-        footprint = footprint_m(item.box)
-        inside = (footprint > WALL_GAP_M).all() and (footprint < np.array(floor_m) - WALL_GAP_M).all()
-        if inside and all(rectangle_distance_m(footprint, footprint_m(o.box)) > GAP_M for o in placed):
-            return item
+        outline = xy_m + _rectangle_m(size_m[0], size_m[1], yaw_rad)
+        inside = (outline > WALL_GAP_M).all() and (outline < np.array(floor_m) - WALL_GAP_M).all()
+        if inside and all(rectangle_distance_m(outline, other) > GAP_M for other in taken):
+            return SyntheticObject.placed(kind, (float(xy_m[0]), float(xy_m[1])), yaw_rad, size_m)
     return None
+
+
+def _rectangle_m(depth_m: float, width_m: float, yaw_rad: float) -> Array:
+    along = np.array([np.cos(yaw_rad), np.sin(yaw_rad)]) * depth_m / 2
+    across = np.array([-np.sin(yaw_rad), np.cos(yaw_rad)]) * width_m / 2
+    return np.array([-along - across, along - across, along + across, across - along])
