@@ -4,6 +4,7 @@ Source: Sturm et al., A benchmark for the evaluation of RGB-D SLAM systems, IROS
 formats from the benchmark's "File Formats" page.
 """
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -82,7 +83,7 @@ def _read_list(folder: Path, name: str) -> dict[float, Path]:
         where = f"{path}, line {line}"
         if len(words) != 2:
             raise SourceError(f"{where}: expected a time stamp and a file name, got {' '.join(words)!r}")
-        time_s = numbers_of(path, line, words[:1], (1,), "a time stamp in seconds")[0]
+        time_s = _time_s(path, line, words)
         if time_s in listed:
             raise SourceError(f"{where}: duplicate time stamp {words[0]}; remove one of the two lines")
         listed[time_s] = inside(folder, words[1], where)
@@ -96,8 +97,18 @@ def _read_poses(path: Path) -> dict[float, CameraPose]:
     if not path.exists():
         return {}
     what = "time_stamp tx ty tz qx qy qz qw"
-    rows = ((line, numbers_of(path, line, words, (8,), what)) for line, words in read_rows(path, what))
-    return dict(sorted((row[0], quaternion_pose(f"{path}, line {line}", row[1:])) for line, row in rows))
+    poses = {}
+    for line, words in read_rows(path, what):
+        row = numbers_of(path, line, words, (8,), what)
+        poses[_time_s(path, line, words)] = quaternion_pose(f"{path}, line {line}", row[1:])
+    return dict(sorted(poses.items()))
+
+
+def _time_s(path: Path, line: int, words: Sequence[str]) -> float:
+    time_s = numbers_of(path, line, words[:1], (1,), "a time stamp in seconds")[0]
+    if not math.isfinite(time_s):
+        raise SourceError(f"{path}, line {line}: expected a finite time stamp in seconds, got {words[0]}")
+    return time_s
 
 
 def associate(

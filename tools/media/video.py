@@ -22,7 +22,7 @@ from spatial_agent.tools.scene import Frame, FrameHeader, FrameSet
 if TYPE_CHECKING:
     from av import Packet, VideoFrame
     from av.container import InputContainer
-    from av.video.stream import VideoStream
+    from av.stream import Stream
 
     Stamped = tuple[int, VideoFrame]
 
@@ -97,7 +97,7 @@ def read_video_index(path: Path) -> VideoIndex:
 REMUX = "write it anew, for example with `ffmpeg -i IN -c:v libx264 OUT.mp4`"
 
 
-def _stamp(path: Path, packet: "Packet[VideoStream]") -> int:
+def _stamp(path: Path, packet: "Packet[Stream]") -> int:
     if packet.pts is None:
         raise SourceError(f"{path}: the pictures have no time stamps; {REMUX}")
     return int(packet.pts)
