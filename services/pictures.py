@@ -1,0 +1,95 @@
+"""Pictures of answers, and scenes in the formats other programs read."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+from spatial_agent.agent.answer import Answer
+from spatial_agent.agent.state import LoadedScene
+from spatial_agent.prompts.canvas import INK, PAPER
+from spatial_agent.prompts.marked_frame import best_camera, draw_marked_frame
+from spatial_agent.prompts.top_down import draw_top_down
+from spatial_agent.tools.mapping.export import write_glb, write_ply
+from spatial_agent.tools.mapping.scene_file import write_scene
+
+HEIGHT_PX = 720
+
+
+def answer_picture(loaded: LoadedScene, answer: Answer) -> Image.Image:
+    """Return the picture of an answer: the best frame beside the top-down map, both marked.
+
+    Scenes without frames get the map alone, scenes without gravity the frame alone.
+    """
+    marks = [mark for item in answer.evidence for mark in item["marks"]]
+    ids = list(dict.fromkeys(name for item in answer.evidence for name in item["objects"]))
+    panels = []
+    camera = best_camera(loaded.scene, ids)
+    if camera is not None and loaded.frames is not None:
+        rgb = loaded.frames.load(camera.index, depth=False, instances=False).rgb
+        if rgb is not None:
+            panels.append(draw_marked_frame(loaded.scene, camera, rgb, ids, marks))
+    if loaded.scene.up is not None:
+        panels.append(draw_top_down(loaded.scene, marks, highlight=ids, size_px=HEIGHT_PX))
+    return _captioned(panels, answer.text)
+
+
+def write_answer_picture(loaded: LoadedScene, answer: Answer, path: Path) -> None:
+    """Write the picture of an answer; the file appears whole or not at all."""
+    picture = answer_picture(loaded, answer)
+    _write_whole(path, lambda partial: picture.save(partial, format="PNG"))
+
+
+def write_scene_folder(loaded: LoadedScene, folder: Path) -> list[Path]:
+    """Write ``scene.json``, and ``cloud.ply``, ``scene.glb`` and ``map.png`` where they would hold something.
+
+    Returns:
+        The files written.
+    """
+    scene = loaded.scene
+    folder.mkdir(parents=True, exist_ok=True)
+    write_scene(scene, folder / "scene.json")
+    written = [folder / "scene.json"]
+    wanted: list[tuple[str, bool, Callable[[Path], Any]]] = [
+        ("cloud.ply", scene.cloud is not None and len(scene.cloud) > 0, lambda path: write_ply(scene, path)),
+        ("scene.glb", bool(scene.objects), lambda path: write_glb(scene, path)),
+        ("map.png", scene.up is not None, lambda path: draw_top_down(scene).save(path, format="PNG")),
+    ]
+    for name, has_content, write in wanted:
+        if has_content:
+            _write_whole(folder / name, write)
+            written.append(folder / name)
+    return written
+
+
+def _captioned(panels: list[Image.Image], text: str) -> Image.Image:
+    scaled = [
+        panel.resize((round(panel.width * HEIGHT_PX / panel.height), HEIGHT_PX), Image.Resampling.LANCZOS)
+        for panel in panels
+    ]
+    width = max(sum(panel.width for panel in scaled), HEIGHT_PX)
+    font = ImageFont.load_default(20)
+    lines = wrap(text, max(int(width / 10.5), 20))
+    caption_px = 16 + 28 * len(lines)
+    picture = Image.new("RGB", (width, HEIGHT_PX + caption_px), PAPER)
+    draw = ImageDraw.Draw(picture)
+    for number, line in enumerate(lines):
+        draw.text((14, 10 + 28 * number), line, font=font, fill=INK)
+    left = 0
+    for panel in scaled:
+        picture.paste(panel, (left, caption_px))
+        left += panel.width
+    return picture
+
+
+def _write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{os.getpid()}.partial.{path.name}")
+    try:
+        write(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
