@@ -57,7 +57,8 @@ def save_frame(color: Path, depth: Path, index: int, units_per_m: float, enlarge
     units = np.rint(z_m * units_per_m).astype(np.uint16)
     for path in (color, depth):
         path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(rgb).save(color, **({"quality": 98, "subsampling": 0} if color.suffix == ".jpg" else {}))
+    # PNG takes no notice of the two settings.
+    Image.fromarray(rgb).save(color, quality=98, subsampling=0)
     if depth.suffix == ".pgm":
         # The maximum is not 65535: a reader that rescales to it gets the depth wrong.
         depth.write_bytes(b"P5\n# made by hand\n64 48\n9000\n" + units.astype(">u2").tobytes())

@@ -20,15 +20,15 @@ from spatial_agent.tools.media import open_source
 Copy = Callable[[str], Path]
 
 
-def unlink(name: str) -> Callable[[Path], None]:
+def unlink(name: str) -> Callable[[Path], object]:
     return lambda folder: (folder / name).unlink()
 
 
-def write(name: str, text: str) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_text(text) and None
+def write(name: str, text: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_text(text)
 
 
-def replace(name: str, old: str, new: str) -> Callable[[Path], None]:
+def replace(name: str, old: str, new: str) -> Callable[[Path], object]:
     def change(folder: Path) -> None:
         text = (folder / name).read_text()
         assert old in text
@@ -37,15 +37,15 @@ def replace(name: str, old: str, new: str) -> Callable[[Path], None]:
     return change
 
 
-def append(name: str, text: str) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_text((folder / name).read_text() + text) and None
+def append(name: str, text: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_text((folder / name).read_text() + text)
 
 
-def image(name: str, mode: str, size: tuple[int, int] = (64, 48)) -> Callable[[Path], None]:
+def image(name: str, mode: str, size: tuple[int, int] = (64, 48)) -> Callable[[Path], object]:
     return lambda folder: Image.new(mode, size).save(folder / name)
 
 
-def pose(name: str, change: Callable[[NDArray[np.float64]], None]) -> Callable[[Path], None]:
+def pose(name: str, change: Callable[[NDArray[np.float64]], None]) -> Callable[[Path], object]:
     def rewrite(folder: Path) -> None:
         matrix = np.loadtxt(folder / name)
         change(matrix)
@@ -202,7 +202,7 @@ CASES = {
     ),
     "8-bit PGM": (
         "quaternion",
-        lambda f: (f / "depth/9.pgm").write_bytes(b"P5 64 48 255\n" + bytes(3072)) and None,
+        lambda f: (f / "depth/9.pgm").write_bytes(b"P5 64 48 255\n" + bytes(3072)),
         "9.pgm",
         "16 bits",
     ),
