@@ -1,7 +1,7 @@
 """How many."""
 
 from spatial_agent.tools.contract import Finding
-from spatial_agent.tools.errors import ToolFailedError
+from spatial_agent.tools.errors import NoSuchObjectError
 from spatial_agent.tools.registry import skill
 from spatial_agent.tools.scene import SceneMap
 from spatial_agent.tools.skills.references import resolve
@@ -17,15 +17,15 @@ def count(scene: SceneMap, kind: str) -> Finding:
     """
     try:
         found = resolve(scene, kind)
-    except ToolFailedError:
-        if not scene.objects:
+    except NoSuchObjectError as error:
+        if error.suggestions or not scene.objects:
             raise
         found = ()
     partly = [item.id for item in found if item.provenance and item.provenance.cut_off]
     names = ", ".join(item.id for item in found) or "none"
     seen = f" Only partly seen: {', '.join(partly)}." if partly else ""
     return Finding(
-        claim=f"The scene has {len(found)} ({names}) for '{kind}'.{seen}",
+        claim=f"{len(found)} found for '{kind}': {names}.{seen}",
         value=len(found),
         unit="count",
         definition="count",

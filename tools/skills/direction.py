@@ -239,7 +239,8 @@ def _finding(
             f"close: the runner-up is {sector.runner_up}; the angle is {sector.to_boundary_deg:.0f}° "
             f"from that boundary, with a margin of {margin:.0f}°"
         )
-    angle = f"{abs(turn.value):.0f}° to the {'left' if turn.value >= 0 else 'right'}, ± {margin:.0f}°"
+    side = "left" if turn.value >= 0 else "right"
+    angle = f"{abs(turn.value):.0f}° to the {side}{'' if turn.exact else f', ± {margin:.0f}°'}"
     plain_degrees = sectors == "degrees"
     return Finding(
         claim=f"{words} {f'{angle} of straight ahead' if plain_degrees else f'{sector.name} ({angle})'}.",

@@ -15,7 +15,7 @@ from spatial_agent.tools.registry import skill
 from spatial_agent.tools.scene import Measurement, SceneMap, SceneObject
 from spatial_agent.tools.skills.findings import numeric_finding, segment
 from spatial_agent.tools.skills.references import resolve_one
-from spatial_agent.tools.skills.wording import the
+from spatial_agent.tools.skills.wording import capitalised, the
 
 Between = Literal["surfaces", "centres", "vsi"]
 WORDS = {
@@ -49,8 +49,9 @@ def distance(scene: SceneMap, a: str, b: str, between: Between = "surfaces", uni
     converted = measurement.to(unit)
     return numeric_finding(
         converted,
-        f"From {the(scene, first)} to {the(scene, second)} it is, {WORDS[between]},",
+        f"{capitalised(the(scene, first))} is",
         DEFINITIONS[between],
+        ending=f" from {the(scene, second)}, {WORDS[between]}",
         objects=(first.id, second.id),
         details={"box_distance_m": box_distance(first.box, second.box)},
         marks=(segment(points_m, f"{converted.value:.2f} {unit}"),),

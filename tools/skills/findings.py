@@ -16,17 +16,19 @@ def numeric_finding(
     subject: str,
     definition: str,
     *,
+    ending: str = "",
     objects: Sequence[str] = (),
     details: Mapping[str, Json] | None = None,
     marks: Sequence[Mapping[str, Any]] = (),
     decimals: int | None = None,
 ) -> Finding:
-    """Return the finding ``"<subject> <quantity>."``.
+    """Return the finding ``"<subject> <quantity><ending>."``.
 
     Args:
         measurement: The number, already in the unit asked for.
         subject: The sentence up to the number, such as ``"The sofa is"``.
         definition: The operator.
+        ending: The sentence after the number, such as ``" high"``.
         objects: Ids of the objects it speaks of.
         details: Further facts.
         marks: What to draw.
@@ -35,7 +37,7 @@ def numeric_finding(
     value = measurement.value if decimals is None else round(measurement.value, decimals)
     weak = _weakness(measurement)
     return Finding(
-        claim=f"{subject} {quantity(measurement)}.",
+        claim=f"{subject} {quantity(measurement)}{ending}.",
         value=int(value) if decimals == 0 else value,
         unit=measurement.unit,
         low=measurement.low,

@@ -11,7 +11,7 @@ from spatial_agent.tools.skills.distance import Between, measure_between
 from spatial_agent.tools.skills.findings import segment
 from spatial_agent.tools.skills.ranking import rank
 from spatial_agent.tools.skills.references import resolve, resolve_one
-from spatial_agent.tools.skills.wording import quantity
+from spatial_agent.tools.skills.wording import capitalised, quantity, the
 
 
 @skill("nearest")
@@ -50,8 +50,9 @@ def nearest(
     ranked = rank(distances, select)
     measurement, points_m, ids = pairs[ranked.winner]
     return Finding(
-        claim=f"{ranked.winner} is {'nearest to' if select == 'least' else 'farthest from'} "
-        f"the {anchor}: {quantity(measurement)}.",
+        claim=f"{capitalised(the(scene, scene.object(ids[1])))} is "
+        f"{'nearest to' if select == 'least' else 'farthest from'} {the(scene, scene.object(ids[0]))}: "
+        f"{quantity(measurement)}.",
         value=ranked.winner,
         definition="vsi.object_rel_distance" if vsi else "nearest",
         borderline=ranked.borderline,

@@ -46,8 +46,8 @@ def route(
     margins = _margins(scene, start, faced, ends)
     items = (start, faced, *ends)
     steps = [
-        f"{TURNS[turn.name]} ({turn.degrees:+.0f}°), go to {the(scene, end)}"
-        for turn, end in zip(turns, ends, strict=True)
+        f"{f'{TURNS[turn.name]} ({turn.degrees:+.0f}°), ' if want else ''}go to {the(scene, end)}"
+        for turn, end, want in zip(turns, ends, asked, strict=True)
     ]
     return Finding(
         claim=f"From {the(scene, start)}, facing {the(scene, faced)}: {'; '.join(steps)}.",

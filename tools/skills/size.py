@@ -11,7 +11,7 @@ from spatial_agent.tools.skills.candidates import named_candidates
 from spatial_agent.tools.skills.findings import numeric_finding
 from spatial_agent.tools.skills.ranking import rank
 from spatial_agent.tools.skills.references import resolve_one
-from spatial_agent.tools.skills.wording import quantity, the
+from spatial_agent.tools.skills.wording import capitalised, quantity, the
 
 Dimension = Literal["longest", "height", "width", "depth", "length"]
 WORDS: dict[str, str] = {
@@ -46,8 +46,9 @@ def size(
     measurement = (measure_vsi_size(scene, item) if vsi else measure_size(scene, item, dimension)).to(unit)
     return numeric_finding(
         measurement,
-        f"{the(scene, item).capitalize()} measures, {WORDS[dimension]},",
+        f"{capitalised(the(scene, item))} is",
         "vsi.object_size_estimation" if vsi else f"size.{dimension}",
+        ending=f" {WORDS[dimension]}",
         objects=(item.id,),
         marks=({"kind": "box", "object": item.id, "label": f"{measurement.value:.2f} {unit}"},),
         decimals=0 if vsi else None,
@@ -76,8 +77,8 @@ def size_extreme(
     ranked = rank(sizes, select)
     winner = groups[ranked.winner][0]
     return Finding(
-        claim=f"{ranked.winner} is the {'largest' if select == 'most' else 'smallest'}: "
-        f"{quantity(sizes[ranked.winner])}, {WORDS[dimension]}.",
+        claim=f"{capitalised(the(scene, winner))} is the {'largest' if select == 'most' else 'smallest'}: "
+        f"{quantity(sizes[ranked.winner])} {WORDS[dimension]}.",
         value=ranked.winner,
         definition=f"size.{dimension}",
         borderline=ranked.borderline,

@@ -11,7 +11,7 @@ from spatial_agent.tools.scene import OrientedBox, SceneMap
 from spatial_agent.tools.skills.candidates import named_candidates
 from spatial_agent.tools.skills.ranking import rank
 from spatial_agent.tools.skills.references import resolve_one
-from spatial_agent.tools.skills.wording import quantity, the
+from spatial_agent.tools.skills.wording import capitalised, quantity, the
 
 #: A gap of at most this, up or down, is contact; the cleaned surfaces of both are no better known.
 CONTACT_M = 0.06
@@ -33,7 +33,7 @@ def vertical(scene: SceneMap, a: str, b: str) -> Finding:
     relation = vertical_relation(first.box, second.box)
     close = abs(relation.clearance_m) < CONTACT_M and relation.name != "level"
     return Finding(
-        claim=f"{the(scene, first).capitalize()} is {relation.name} "
+        claim=f"{capitalised(the(scene, first))} is {relation.name} "
         f"{'with ' if relation.name == 'level' else ''}{the(scene, second)}; its centre is "
         f"{abs(relation.rise_m):.2f} m {'higher' if relation.rise_m >= 0 else 'lower'}.",
         value=relation.name,
@@ -65,10 +65,11 @@ def vertical_extreme(
     """
     scene.require_up("above and below")
     groups = named_candidates(scene, candidates, each_of_kind=each_of_kind)
-    heights = {name: measure_height_above_floor(scene, items[0]) for name, items in groups.items()}
+    heights = {name: measure_height_above_floor(scene, items[0], "centre") for name, items in groups.items()}
     ranked = rank(heights, select)
     return Finding(
-        claim=f"{ranked.winner} is the {'highest' if select == 'most' else 'lowest'}: its centre is "
+        claim=f"{capitalised(the(scene, groups[ranked.winner][0]))} is the "
+        f"{'highest' if select == 'most' else 'lowest'}: its centre is "
         f"{quantity(heights[ranked.winner])} above the floor.",
         value=ranked.winner,
         definition="vertical",

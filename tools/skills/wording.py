@@ -44,6 +44,11 @@ def name_in(scene: SceneMap, item: SceneObject) -> str:
     return item.label if len(same) == 1 else item.id
 
 
+def capitalised(text: str) -> str:
+    """Return a text with its first letter capital, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def the(scene: SceneMap, item: SceneObject) -> str:
     """Return the name with its article: ``the sofa``, but ``chair-2``."""
     name = name_in(scene, item)
