@@ -52,6 +52,7 @@ AnswerForm = Literal["letter", "number", "yes_no", "name", "order", "text"]
 Dimension = Literal["longest", "height", "width", "depth", "length"]
 Sectors = Literal["two", "vsi_three", "quadrants", "four", "eight", "clock", "degrees"]
 Select = Literal["least", "most"]
+Side = Literal["left", "right", "front", "back"]
 CompareRelation = Literal["less", "greater", "at_most", "at_least", "equal", "is"]
 
 #: Fewest and most entities of each intent; None where there is no limit.
@@ -224,7 +225,7 @@ class SpatialTask:
     closest_instance: bool = False
     comparison: Comparison | None = None
     legs: tuple[Leg, ...] = ()
-    side: Literal["left", "right", "front", "back"] | None = None
+    side: Side | None = None
     unit: str | None = None
     decimals: int | None = None
 

@@ -1,6 +1,7 @@
 """Units and quantities as people write them: "feet", "2.5 m", "one and a half metres", "80cm"."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from spatial_agent.tools.errors import QuestionError
@@ -25,15 +26,15 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 UNIT_OF = {spelling: unit for unit, spellings in SPELLINGS.items() for spelling in spellings}
 NUMBER_WORDS = {
-    "no": 0.0, "zero": 0.0, "half a": 0.5, "half an": 0.5, "a": 1.0, "an": 1.0, "one": 1.0, "two": 2.0, "three": 3.0,
-    "four": 4.0, "five": 5.0, "six": 6.0, "seven": 7.0, "eight": 8.0, "nine": 9.0, "ten": 10.0, "eleven": 11.0,
-    "twelve": 12.0, "one and a half": 1.5, "two and a half": 2.5, "a dozen": 12.0,
+    "no": 0.0, "zero": 0.0, "half a": 0.5, "half an": 0.5, "a": 1.0, "an": 1.0, "one": 1.0, "two": 2.0,
+    "three": 3.0, "four": 4.0, "five": 5.0, "six": 6.0, "seven": 7.0, "eight": 8.0, "nine": 9.0, "ten": 10.0,
+    "eleven": 11.0, "twelve": 12.0, "one and a half": 1.5, "two and a half": 2.5, "a dozen": 12.0,
 }  # fmt: skip
 
 
-def any_of(words: object) -> str:
+def any_of(words: Iterable[str]) -> str:
     """Return the regular expression of any of some strings, longest first."""
-    return "|".join(sorted(map(re.escape, words), key=len, reverse=True))  # type: ignore[call-overload]
+    return "|".join(sorted(map(re.escape, words), key=len, reverse=True))
 
 
 #: Regular expressions without groups, for use inside larger ones.

@@ -25,15 +25,17 @@ WRAPPING = re.compile(
     r"| ?answer briefly and directly in one float number\.?$"
 )
 POLITE = re.compile(
-    r"(?:(?:please|hello|hi|hey|ok|okay|so|now),? |(?:can|could|would|will) you (?:please )?(?:tell me|say|measure|find out)"
-    r"(?: for me)?,? |(?:please )?tell me,? |i (?:want|would like) to know,? |do you know )+"
+    r"(?:(?:please|hello|hi|hey|ok|okay|so|now),? "
+    r"|(?:can|could|would|will) you (?:please )?(?:tell me|say|measure|find out)(?: for me)?,? "
+    r"|(?:please )?tell me,? |i (?:want|would like) to know,? |do you know )+"
 )
 CONTRACTIONS = re.compile(r"\b(what|where|which|who|how|there|it|that)'s\b")
 #: Words that stand for something said before, which nobody has said here.
-PRONOUNS = frozenset(
-    "it they them he she him her i me you we us this that these those one ones which what who there here myself "
-    "each other both something anything everything".split(" ")  # noqa: SIM905 - a paragraph of words
-)
+PRONOUNS = {
+    "it", "they", "them", "he", "she", "him", "her", "i", "me", "you", "we", "us", "this", "that", "these",
+    "those", "one", "ones", "which", "what", "who", "there", "here", "myself", "each other", "both",
+    "something", "anything", "everything",
+}  # fmt: skip
 DIRECTION_WORDS: dict[str, tuple[str, ...]] = {
     "left": ("left", "left side", "left hand side", "left-hand side", "turn left"),
     "right": ("right", "right side", "right hand side", "right-hand side", "turn right"),
