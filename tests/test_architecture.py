@@ -1,8 +1,11 @@
 """Rules on imports that need the source, beside the contracts that ``make contracts`` checks."""
 
 import ast
+import importlib.metadata
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +29,8 @@ HEAVY = {
 }
 #: Imported themselves only when a question is asked; a contract keeps langgraph inside them.
 LOOP = {ROOT / "agent" / name for name in ("checkpoints.py", "graph.py", "state.py")}
+#: May import what only an extra installs.
+WITH_EXTRAS = {*(ROOT / "tools" / "experts").rglob("*.py"), ROOT / "tools" / "native_imports.py"}
 GEOMETRY_NEEDS = {"numpy", "scipy", "shapely", "spatial_agent"}
 
 
@@ -80,6 +85,21 @@ def test_heavy_packages_are_imported_only_when_needed() -> None:
 def test_geometry_needs_only_numpy_scipy_and_shapely() -> None:
     allowed = GEOMETRY_NEEDS | sys.stdlib_module_names
     files = (ROOT / "tools" / "geometry").rglob("*.py")
+    assert named({file: {*imported_roots(parse(file))} - allowed for file in files}) == {}
+
+
+def distributions(requirements: list[str]) -> set[str]:
+    names = (re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in requirements)
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
+
+
+def test_the_core_imports_only_what_it_declares() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    core = distributions(project["dependencies"])
+    providers = importlib.metadata.packages_distributions()
+    provided = {name for name, by in providers.items() if core & distributions(by)}
+    allowed = provided | sys.stdlib_module_names | {"spatial_agent"}
+    files = {file for portion in PORTIONS for file in portion.rglob("*.py")} - WITH_EXTRAS
     assert named({file: {*imported_roots(parse(file))} - allowed for file in files}) == {}
 
 
