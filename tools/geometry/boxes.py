@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from spatial_agent.tools.errors import InvalidValueError, ShapeError
 from spatial_agent.tools.geometry.transforms import yaw_rotation
-from spatial_agent.tools.scene import OrientedBox
+from spatial_agent.tools.scene import OrientedBox, check_array
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -32,8 +32,9 @@ def fit_upright_box(xyz_m: Array, trim: float = 0.0) -> OrientedBox:
     Source: Freeman and Shapira 1975 (one side of the smallest rectangle lies on a hull edge);
     with trimming there is no hull, and yaws are searched to a tenth of a degree.
     """
-    if xyz_m.ndim != 2 or xyz_m.shape[1] != 3 or not len(xyz_m) or not np.isfinite(xyz_m).all():
-        raise ShapeError(f"xyz_m: expected finite points of shape (N, 3), N at least 1, got {xyz_m.shape}")
+    xyz_m = check_array("xyz_m", xyz_m, ("N", 3), np.float64)
+    if not len(xyz_m):
+        raise ShapeError("xyz_m: expected at least one point, got none")
     if not 0.0 <= trim < 0.5:
         raise InvalidValueError(f"trim: expected a share in [0, 0.5), got {trim!r}")
     xy_m = xyz_m[:, :2]
@@ -73,7 +74,11 @@ def _best_yaw_rad(xy_m: Array, yaws_rad: Array, trim: float) -> float:
     cos, sin = np.cos(yaws_rad), np.sin(yaws_rad)
     along_m, across_m = xy_m @ np.array([cos, sin]), xy_m @ np.array([-sin, cos])
     spans_m = [_span(offsets_m, trim) for offsets_m in (along_m, across_m)]
-    return float(yaws_rad[np.argmin(spans_m[0] * spans_m[1])])
+    areas_m2 = spans_m[0] * spans_m[1]
+    # Different rectangles can be equally small; the squarer one is taken, lest rounding choose.
+    smallest = areas_m2 <= areas_m2.min() * (1.0 + 1e-9)
+    perimeters_m = np.where(smallest, spans_m[0] + spans_m[1], np.inf)
+    return float(yaws_rad[perimeters_m.argmin()])
 
 
 def _span(offsets_m: Array, trim: float) -> Array:

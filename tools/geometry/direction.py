@@ -8,8 +8,8 @@ from math import atan2, degrees, hypot, nextafter, radians, sin
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spatial_agent.tools.errors import ShapeError, ViewpointError
-from spatial_agent.tools.scene import CameraPose, OrientedBox, SceneObject
+from spatial_agent.tools.errors import ViewpointError
+from spatial_agent.tools.scene import CameraPose, OrientedBox, SceneObject, check_array
 
 Array = NDArray[np.float64]
 
@@ -187,18 +187,14 @@ def own_angle_deg(item: SceneObject, point_m: ArrayLike) -> float:
 def _angle_from_forward_deg(position_m: Array, forward: Array, point_m: ArrayLike, who: str) -> float:
     if hypot(forward[0], forward[1]) < LEAST_HORIZONTAL:
         raise ViewpointError(f"{who} points within 5 degrees of vertical, so it has no left and right")
-    point = np.asarray(point_m, dtype=np.float64)
-    if point.shape != (3,):
-        raise ShapeError(f"point_m: expected shape (3,), got {point.shape}")
+    point = check_array("point_m", point_m, (3,), np.float64)
     position = _pair("position", position_m[:2])
     return angle_between_headings_deg(forward[:2], _leg(position, _pair("point_m", point[:2]), "the point"))
 
 
 def _pair(name: str, value: ArrayLike) -> tuple[float, float]:
-    array = np.asarray(value, dtype=np.float64)
-    if array.shape != (2,) or not np.isfinite(array).all():
-        raise ShapeError(f"{name}: expected two finite numbers (x, y), got {array.tolist()}")
-    return float(array[0]), float(array[1])
+    x, y = check_array(name, value, (2,), np.float64)
+    return float(x), float(y)
 
 
 def _leg(start: tuple[float, float], end: tuple[float, float], what: str) -> tuple[float, float]:

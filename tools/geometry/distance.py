@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatial_agent.tools.errors import InvalidValueError, ShapeError
-from spatial_agent.tools.scene import OrientedBox
+from spatial_agent.tools.scene import OrientedBox, check_array
 
 Array = NDArray[np.float64]
 
@@ -174,9 +174,10 @@ def quantile_surface_distance(a_xyz_m: Array, b_xyz_m: Array, quantile: float) -
     """
     if not 0.0 <= quantile < 1.0:
         raise InvalidValueError(f"quantile: expected a share in [0, 1), got {quantile!r}")
-    for name, cloud in (("a_xyz_m", a_xyz_m), ("b_xyz_m", b_xyz_m)):
-        if cloud.ndim != 2 or cloud.shape[1] != 3 or not len(cloud):
-            raise ShapeError(f"{name}: expected points of shape (N, 3), N at least 1, got {cloud.shape}")
+    a_xyz_m = check_array("a_xyz_m", a_xyz_m, ("N", 3), np.float64)
+    b_xyz_m = check_array("b_xyz_m", b_xyz_m, ("N", 3), np.float64)
+    if not len(a_xyz_m) or not len(b_xyz_m):
+        raise ShapeError(f"expected points in both clouds, got {len(a_xyz_m)} and {len(b_xyz_m)}")
     passed_over = int(quantile * min(len(a_xyz_m), len(b_xyz_m)))
     ahead = _kth_nearest(a_xyz_m, b_xyz_m, passed_over)
     if not passed_over:

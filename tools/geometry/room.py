@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spatial_agent.tools.errors import InvalidValueError, ShapeError
+from spatial_agent.tools.scene import check_array
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -39,9 +40,7 @@ def alpha_shape(points_xy_m: ArrayLike, alpha_per_m: float = ALPHA_PER_M) -> "Ba
     import shapely
     from scipy.spatial import Delaunay, QhullError
 
-    points_m = np.asarray(points_xy_m, dtype=np.float64)
-    if points_m.ndim != 2 or points_m.shape[1] != 2 or not np.isfinite(points_m).all():
-        raise ShapeError(f"points_xy_m: expected finite points of shape (N, 2), got {points_m.shape}")
+    points_m = check_array("points_xy_m", points_xy_m, ("N", 2), np.float64)
     if not alpha_per_m >= 0:
         raise InvalidValueError(f"alpha_per_m: expected at least 0 per metre, got {alpha_per_m!r}")
     try:
@@ -119,7 +118,8 @@ def polygon_area(polygon_m: ArrayLike) -> float:
     >>> polygon_area([[0, 0], [4, 0], [4, 3], [0, 3]])
     12.0
     """
-    x, y = (np.asarray(polygon_m, dtype=np.float64) - np.asarray(polygon_m, dtype=np.float64)[0]).T
+    corners_m = check_array("polygon_m", polygon_m, ("N", 2), np.float64)
+    x, y = (corners_m - corners_m[0]).T
     return abs(float((x * np.roll(y, -1) - y * np.roll(x, -1)).sum())) / 2
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spatial_agent.tools.errors import InvalidValueError, ShapeError
+from spatial_agent.tools.errors import InvalidValueError
 from spatial_agent.tools.scene import (
     CameraIntrinsics,
     CameraPose,
@@ -18,6 +18,7 @@ from spatial_agent.tools.scene import (
     SceneObject,
     SceneQuality,
 )
+from spatial_agent.tools.scene.arrays import check_direction, check_rigid
 
 Array = NDArray[np.float64]
 #: Reflection across the plane x = 0.
@@ -85,7 +86,7 @@ def rotation_to_align(source: ArrayLike, target: ArrayLike) -> Array:
 
     Source: two half-turns about axes half the angle apart make one turn by the angle.
     """
-    start, end = _unit("source", source), _unit("target", target)
+    start, end = check_direction("source", source), check_direction("target", target)
     middle = start + end
     if float(np.linalg.norm(middle)) < 1e-8:
         middle = np.cross(start, np.eye(3)[int(np.abs(start).argmin())])
@@ -96,15 +97,6 @@ def rotation_to_align(source: ArrayLike, target: ArrayLike) -> Array:
     return about_middle @ about_start
 
 
-def _unit(name: str, direction: ArrayLike) -> Array:
-    vector = np.asarray(direction, dtype=np.float64)
-    norm = float(np.linalg.norm(vector)) if vector.shape == (3,) else 0.0
-    if not norm > 1e-12:
-        raise ShapeError(f"{name}: expected a direction of 3 numbers, not all zero, got {vector.tolist()}")
-    unit: Array = vector / norm
-    return unit
-
-
 def move_scene(scene: SceneMap, target_from_scene: Array) -> SceneMap:
     """Return the scene in another world that has the same up.
 
@@ -113,8 +105,10 @@ def move_scene(scene: SceneMap, target_from_scene: Array) -> SceneMap:
         target_from_scene: Rigid 4x4; where the scene knows up, a rotation about +Z and a shift.
 
     Raises:
+        ShapeError: If the transform is not rigid.
         InvalidValueError: If gravity would no longer point down.
     """
+    target_from_scene = check_rigid("target_from_scene", target_from_scene)
     if scene.up is not None and abs(target_from_scene[2, 2] - 1.0) > 1e-9:
         raise InvalidValueError("move_scene: expected a rotation about +Z, because the scene knows its up")
     scan_from_scene = scene.scan_from_scene

@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import combinations, islice, product
 from math import ceil
 from pathlib import Path
@@ -27,15 +28,20 @@ from spatial_agent.tools.geometry.benchmark import (
     vsi_size_cm,
     vsi_surface_samples,
 )
-from spatial_agent.tools.scene import OrientedBox
+from spatial_agent.tools.scene import OrientedBox, SceneMap
 from spatial_agent.tools.scene.vsi_metadata import read_vsi_metadata
 
 Array = NDArray[np.float64]
 
 
+@cache
+def released(test_data: Path, source: str) -> dict[str, SceneMap]:
+    return read_vsi_metadata(test_data / "vsi_meta" / f"{source}_meta_info_val.json")
+
+
 def boxes_of(test_data: Path, scene: str, label: str) -> list[OrientedBox]:
     source = "scannet_excerpt" if scene.startswith("scene") else "scannetpp"
-    scenes = read_vsi_metadata(test_data / "vsi_meta" / f"{source}_meta_info_val.json")
+    scenes = released(test_data, source)
     return [item.box for item in scenes[scene].objects if item.label == label]
 
 
@@ -137,7 +143,7 @@ def test_all_official_directions_are_reproduced(test_data: Path) -> None:
 
 
 def test_samples_are_those_that_open3d_keeps(test_data: Path) -> None:
-    scenes = read_vsi_metadata(test_data / "vsi_meta" / "scannetpp_meta_info_val.json").values()
+    scenes = released(test_data, "scannetpp").values()
     for item in islice((item for scene in scenes for item in scene.objects), 0, None, 9):
         box = item.box
         kept = open3d_samples(box, 0.05)

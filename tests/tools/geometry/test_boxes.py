@@ -57,6 +57,13 @@ def test_one_point_and_points_on_a_line_have_flat_boxes(trim: float) -> None:
     assert_allclose(line.extent_m, [5.0, 0.0, 0.0], atol=1e-12)
 
 
+def test_of_equally_small_boxes_the_squarer_is_taken() -> None:
+    # A box along any side of an acute triangle is twice the triangle's size; this is the side from 0, 0.
+    triangle = np.array([[0.0, 0, 0], [4, 0, 0], [1.5, 3, 0]])
+    side = np.hypot(1.5, 3.0)
+    assert_allclose(fit_upright_box(triangle).extent_m, [12 / side, side, 0.0], atol=1e-12)
+
+
 @pytest.mark.parametrize("points", [np.empty((0, 3)), np.zeros((4, 2)), np.full((3, 3), np.nan)])
 def test_points_no_box_can_hold_are_refused(points: NDArray[np.float64]) -> None:
     with pytest.raises(ShapeError, match="xyz_m"):
