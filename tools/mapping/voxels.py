@@ -14,21 +14,25 @@ Keys = NDArray[np.int64]
 #: Bits per axis of a voxel key: 2^21 voxels of 2 cm are 42 km.
 AXIS_BITS = 21
 HALF_RANGE = 1 << (AXIS_BITS - 1)
-AXIS_STEP = np.array([1 << (2 * AXIS_BITS), 1 << AXIS_BITS, 1], dtype=np.int64)
+#: Key of voxel (0, 0, 0).
+ZERO_KEY = (HALF_RANGE << 2 * AXIS_BITS) + (HALF_RANGE << AXIS_BITS) + HALF_RANGE
 
 
-def voxel_keys(ijk: NDArray[np.int32]) -> Keys:
-    """Pack voxel indices, shape (N, 3), into one sortable integer each, shape (N,)."""
-    wide = ijk.astype(np.int64) + HALF_RANGE
-    keys: Keys = (((wide[:, 0] << AXIS_BITS) + wide[:, 1]) << AXIS_BITS) + wide[:, 2]
+def voxel_keys(i: NDArray[Any], j: NDArray[Any], k: NDArray[Any]) -> Keys:
+    """Pack whole-numbered voxel indices, each of shape (N,), into one sortable integer each."""
+    keys = i.astype(np.int64)
+    for axis in (j, k):
+        keys <<= AXIS_BITS
+        keys += axis.astype(np.int64)
+    keys += ZERO_KEY
     return keys
 
 
 def voxel_indices(keys: Keys) -> NDArray[np.int32]:
-    """Unpack what `voxel_keys` packed, shape (N, 3)."""
+    """Unpack what `voxel_keys` packed, shape (3, N)."""
     mask = (1 << AXIS_BITS) - 1
     axes = (keys >> (2 * AXIS_BITS), keys >> AXIS_BITS & mask, keys & mask)
-    return (np.stack(axes, axis=1) - HALF_RANGE).astype(np.int32)
+    return np.array([axis - HALF_RANGE for axis in axes], np.int32)
 
 
 def sum_by_key(keys: Keys, columns: Sequence[Floats]) -> tuple[Keys, list[Sums]]:
@@ -40,7 +44,7 @@ def sum_by_key(keys: Keys, columns: Sequence[Floats]) -> tuple[Keys, list[Sums]]
     first = np.concatenate(([True], ordered[1:] != ordered[:-1]))
     group = np.empty(len(keys), np.intp)
     group[order] = np.cumsum(first) - 1
-    return ordered[first], [np.bincount(group, column) for column in columns]
+    return ordered[first], [np.bincount(group, column).astype(float, copy=False) for column in columns]
 
 
 @dataclass
