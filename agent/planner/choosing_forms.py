@@ -74,6 +74,7 @@ NEAREST = rf"(?:the )?(?:one )?(?P<near>{any_of(NEAR)})(?: away)?"
 EXTREME = rf"(?:the )?(?P<extreme>{any_of(EXTREMES)})(?: one)?"
 HIGH = r"(?:the )?(?P<high>higher|highest|lower|lowest)(?: up| down| one)?"
 SEEN_FIRST = r"(?:appears?|comes?|is seen|are seen|is shown|shows? up|is visible|comes? into view)"
+APPEARANCE = r"(?:(?:first-time |first )?appearance order|order of (?:first )?appearance)"
 AT_WHICH_END = r"(?P<end>first|last|earliest|latest)"
 IN_VIDEO = r"(?: in (?:the|this) (?:video|scan|recording|scene|sequence))?"
 
@@ -167,9 +168,9 @@ def _route(words: Words) -> SpatialTask:
 
 
 START = (
-    r"(?:(?:if |suppose )?(?:i|you|we) )?(?:am |are )?(?:start|starting|begin|beginning|stand|standing)(?: out)? "
-    r"(?:at|by|from|near|next to) <at>,? (?:and )?(?:i )?(?:am |are )?(?:facing|face|looking (?:at|towards?)) "
-    r"<facing>(?:[,.;]| and| then)?"
+    r"(?:(?:if |suppose )?(?:i|you|we) )?(?:am |are )?(?:start|starting|begin|beginning|stand|standing)"
+    r"(?: out)? (?:at|by|from|near|next to) <at>,? (?:and )?(?:i )?(?:am |are )?"
+    r"(?:facing|face|looking (?:at|towards?)) <facing>(?:[,.;]| and| then)?"
 )
 WHICH_TURNS = (
     r"(?:(?:which|what) (?:turns?|ways?) (?:do|should|must|will|would) (?:i|you|we)(?: have to| need to)? "
@@ -203,8 +204,8 @@ SIZE_FORMS: tuple[tuple[str, Callable[[Words], SpatialTask]], ...] = (
 ORDER_FORMS: tuple[tuple[str, Callable[[Words], SpatialTask]], ...] = (
     (rf"in (?:which|what) order (?:do|does|did|will|are|were) <things> (?:first )?"
      rf"(?:appear|come into view|show up|seen|shown)(?: for the first time)?{IN_VIDEO}", _order),
-    (rf"(?:what is |what will be )?the (?:(?:first-time |first )?appearance order|order of (?:first )?appearance)"
-     rf" of (?:the following (?:objects|categories)?{IN_VIDEO}:? ?)?<things>{IN_VIDEO}", _order),
+    (rf"(?:what is |what will be )?the {APPEARANCE} of "
+     rf"(?:the following (?:objects|categories)?{IN_VIDEO}:? ?)?<things>{IN_VIDEO}", _order),
     (rf"{ONE_OF} {SEEN_FIRST} {AT_WHICH_END}{IN_VIDEO}(?:[,:;]| -) ?<things>{IN_VIDEO}", _order),
     (rf"(?:which|what)(?: one)? of <things>,? {SEEN_FIRST} {AT_WHICH_END}{IN_VIDEO}", _order),
     (rf"(?:do|does|did) (?:i|we|you) see <things> {AT_WHICH_END}{IN_VIDEO}", _order),

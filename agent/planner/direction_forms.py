@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import get_args
 
-from spatial_agent.agent.planner.forms import Words, compose
+from spatial_agent.agent.planner.forms import Form, Words, compose, first_reading
 from spatial_agent.agent.planner.units import NUMBER_WORDS, any_of
 from spatial_agent.agent.planner.viewpoints import Seen
 from spatial_agent.agent.planner.wording import DIRECTION, DIRECTION_OF, reference, sectors_for
@@ -18,7 +19,6 @@ NO_VIEWPOINT = (
 )
 HANDED = {"left", "right"}
 OBSERVER_WORDS = {"me", "you", "us", "myself"}
-IMAGE = re.compile(r"(?:the |this )?(?:image|picture|photo|frame)")
 WHAT = r"(?:what|which)"
 CARRIER = r"(?:(?:to|on|at|in) )?(?:(?:the|my|your|its) )?"
 ONE = rf"{CARRIER}{DIRECTION}(?:(?: of)? (?:me|you|us))?"
@@ -110,11 +110,13 @@ def read_direction(seen: Seen) -> SpatialTask | None:
     """
     if found := EVERYTHING.fullmatch(seen.text):
         return _everything_on_side(seen.view, DIRECTION_OF[found["direction"]])
-    for pattern, wish in FORMS:
-        if found := pattern.fullmatch(seen.text):
-            words = {name: text for name, text in found.groupdict().items() if text is not None}
-            return _task(seen.view, words, wish(words))
-    return None
+    return first_reading(
+        (Form(pattern, partial(_build, seen.view, wish)) for pattern, wish in FORMS), seen.text
+    )
+
+
+def _build(view: Viewpoint | None, wish: Callable[[Words], Wish], words: Words) -> SpatialTask:
+    return _task(view, words, wish(words))
 
 
 def _everything_on_side(view: Viewpoint | None, name: str) -> SpatialTask:
@@ -132,8 +134,6 @@ def _everything_on_side(view: Viewpoint | None, name: str) -> SpatialTask:
 def _task(view: Viewpoint | None, words: Words, wish: Wish) -> SpatialTask:
     """Return the task of looking for `words["t"]`, beside `words["ref"]` where that is an object."""
     other = words.get("ref")
-    if view is None and other and IMAGE.fullmatch(other):
-        view, other = Viewpoint("camera"), None
     if view is None:
         raise QuestionError(NO_VIEWPOINT)
     target = reference(words["t"])

@@ -1,11 +1,11 @@
 """What a form of question is: a pattern with named places, and what to make of the words found there."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from spatial_agent.agent.planner.units import NUMBER, QUANTITY, UNIT
-from spatial_agent.agent.planner.wording import DIRECTION, THING, THINGS
+from spatial_agent.agent.planner.wording import DIRECTION, THING, THINGS, NotANameError
 from spatial_agent.agent.task import SpatialTask
 
 Words = Mapping[str, str]
@@ -53,6 +53,21 @@ def compose(pattern: str) -> str:
     )
 
 
-def first_reading(forms: Sequence[Form], text: str) -> SpatialTask | None:
-    """Return what the first form that fits makes of a question, or None where none fits."""
-    return next((task for form in forms if (task := form.read(text)) is not None), None)
+def first_reading(forms: Iterable[Form], text: str) -> SpatialTask | None:
+    """Return what the first form that fits makes of a question, or None where none fits.
+
+    Raises:
+        QuestionError: If forms fit only but for what stands in the place of a name.
+    """
+    first_error: NotANameError | None = None
+    for form in forms:
+        try:
+            task = form.read(text)
+        except NotANameError as error:
+            first_error = first_error or error
+            continue
+        if task is not None:
+            return task
+    if first_error is not None:
+        raise first_error
+    return None

@@ -24,6 +24,7 @@ RELATIONS: dict[str, CompareRelation] = {
     "over": "greater",
     "greater than": "greater",
     "larger than": "greater",
+    "bigger than": "greater",
     "longer than": "greater",
     "farther than": "greater",
     "further than": "greater",
@@ -227,7 +228,8 @@ DISTANCE_FORMS = _forms(
     (rf"how many <unit> (?:away )?{BE} <a>(?: away)? from <b>", _distance),
     (rf"how many <unit> (?:apart )?{BE} <things>(?: apart)?", _distance),
     (rf"how many <unit> {BE} (?:there )?between <a> and <b>", _distance),
-    (rf"how (?:far|close|near)(?: away)? {BE} <a>(?: away)? (?:from|to) <b>", _distance),
+    (rf"how far(?: away)? {BE} <a>(?: away)? from <b>", _distance),
+    (rf"how (?:close|near|far) {BE} <a> to <b>", _distance),
     (rf"how far apart {BE} <things>(?: from each other)?", _distance),
     (r"how far (?:is it )?(?:between|from) <a> (?:and|to) <b>", _distance),
     (rf"{DISTANCE} (?:between|from|of) <a> (?:and|to|from) <b>", _distance),
@@ -244,7 +246,7 @@ ROOM_FORMS = _forms(
     (rf"how many <unit> (?:{BE}|does|big is|large is) {ROOM}(?: have| cover)?", _room),
     (rf"how much (?:floor )?(?:area|space) does {ROOM} (?:have|cover)", _room),
     (
-        rf"{BE} {ROOM} (?:(?:bigger|larger) than|{RELATION}) <quantity>(?: (?:big|large|in size))?",
+        rf"{BE} {ROOM} {RELATION} <quantity>(?: (?:big|large|in size))?",
         _room_holds,
     ),
     (rf"how (?:tall|high|wide|long|deep) {BE} {ROOM}", _only_area),
@@ -260,4 +262,4 @@ SIZE_FORMS = _forms(
     (rf"{BE} <a> {COMPARATIVE} than <b>", _bigger),
     (rf"{BE} <a> shorter than <b>", _shorter),
 )
-FORMS = COUNT_FORMS + ROOM_FORMS + DISTANCE_FORMS + SIZE_FORMS
+FORMS = ROOM_FORMS + DISTANCE_FORMS + SIZE_FORMS + COUNT_FORMS

@@ -35,6 +35,7 @@ FRAME = (
     r"(?:frame|image|picture|photo|photograph|view|camera)(?:'s (?:view|point of view|perspective|image))?"
     r"(?: (?:number |no\.? ?|# ?)?(?P<number>\d{1,6}))?"
 )
+NOT_CAMERA = r"(?!(?:the )?(?:camera|image|frame|picture|photo|video|my|your)\b)"
 SIGHT = r"(?:point of view|perspective|viewpoint|vantage point|own view)"
 
 
@@ -87,17 +88,20 @@ def _owner(found: re.Match[str]) -> Viewpoint:
     return Viewpoint("object_axes", reference(found["owner"]))
 
 
-CAMERA_WORDS = rf"(?:in|on|from|of|as seen in|as seen from|seen from|seen in|looking at) {FRAME}"
+CAMERA_WORDS = (
+    rf"(?:in|on|from|of|from the {SIGHT} of|as seen in|as seen from|seen from|seen in|looking at) {FRAME}"
+)
 STATED: tuple[tuple[re.Pattern[str], Build], ...] = tuple(
     (re.compile(compose(pattern)), build)
     for pattern, build in (
         (rf"{INTRO}{OBSERVER}{ASK}(?P<text>.+)", _observer),
         (rf"(?P<text>.+?),? {SEEN}{OBSERVER}", _observer),
+        (rf"(?P<text>.+?),? \(?(?:as seen |seen )?from (?P<owner>its) own {SIGHT}\)?", _owner),
+        (rf"(?:as seen |seen )?from {NOT_CAMERA}<owner>'s (?:own )?{SIGHT}{ASK}(?P<text>.+)", _owner),
+        (rf"(?P<text>.+?),? \(?(?:as seen |seen )?from {NOT_CAMERA}<owner>'s (?:own )?{SIGHT}\)?", _owner),
+        (rf"(?P<text>.+?),? \(?(?:as seen |seen )?from the {SIGHT} of {NOT_CAMERA}<owner>\)?", _owner),
         (rf"{CAMERA_WORDS}{ASK}(?P<text>.+)", _camera),
         (rf"(?P<text>.+?),? {CAMERA_WORDS}", _camera),
-        (rf"(?:as seen |seen )?from <owner>'s (?:own )?{SIGHT}{ASK}(?P<text>.+)", _owner),
-        (rf"(?P<text>.+?),? \(?(?:as seen |seen )?from <owner>'s (?:own )?{SIGHT}\)?", _owner),
-        (rf"(?P<text>.+?),? \(?(?:as seen |seen )?from the {SIGHT} of <owner>\)?", _owner),
     )
 )
 OWN_SIDE = re.compile(

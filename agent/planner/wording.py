@@ -13,9 +13,12 @@ from spatial_agent.tools.skills.phrases import read_phrase
 LONGEST_QUESTION = 4000
 LONGEST_PHRASE = 80
 MOST_THINGS = 12
+MOST_WORDS = 6
+NAME_BREAKS = re.compile(r"[?!:;,\"\[\]{}<>|]")
 QUOTES = str.maketrans(
     {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"}
 )
+MOST_WRAPPINGS = 3
 #: What benchmarks put before and behind a question.
 WRAPPING = re.compile(
     r"^these are frames of a video\. ?"
@@ -35,6 +38,12 @@ PRONOUNS = {
     "it", "they", "them", "he", "she", "him", "her", "i", "me", "you", "we", "us", "this", "that", "these",
     "those", "one", "ones", "which", "what", "who", "there", "here", "myself", "each other", "both",
     "something", "anything", "everything",
+}  # fmt: skip
+#: A stretch of words with one of these in it is no name: the form that took it for one does not fit.
+NEVER_IN_NAMES = {
+    "is", "are", "was", "were", "do", "does", "did", "than", "then", "which", "what", "where", "when", "if",
+    "how", "facing", "from", "to", "and", "or", "next", "closest", "nearest", "closer", "nearer", "farthest",
+    "furthest", "apart", "away", "between",
 }  # fmt: skip
 DIRECTION_WORDS: dict[str, tuple[str, ...]] = {
     "left": ("left", "left side", "left hand side", "left-hand side", "turn left"),
@@ -83,39 +92,50 @@ def clean(question: str) -> str:
         )
     text = unicodedata.normalize("NFKC", question.translate(QUOTES)).casefold()
     text = " ".join("".join(mark if mark.isprintable() else " " for mark in text).split())
-    while (shorter := WRAPPING.sub("", text)) != text:
-        text = shorter.strip()
+    for _ in range(MOST_WRAPPINGS):
+        text = WRAPPING.sub("", text).strip()
     text = CONTRACTIONS.sub(r"\1 is", text)
     polite = POLITE.match(text)
     return text[polite.end() if polite else 0 :].strip(" ?!.,;:")
+
+
+class NotANameError(QuestionError):
+    """The words where a form expects a name are none, so another form may fit."""
 
 
 def reference(text: str) -> Reference:
     """Return what a noun phrase refers to.
 
     Raises:
-        QuestionError: If the phrase cannot name an object.
+        NotANameError: If the words cannot name an object.
     """
-    phrase = read_phrase(text)
-    words = phrase.text.split()
-    if not any(mark.isalpha() for mark in phrase.noun) or len(phrase.text) > LONGEST_PHRASE:
-        raise QuestionError(f"expected the name of an object, got {text[:LONGEST_PHRASE]!r}")
-    if phrase.noun in PRONOUNS or len(words) > MOST_THINGS:
-        raise QuestionError(f"'{phrase.noun}' does not say which object is meant; name it, as in 'the sofa'")
-    if re.search(r"[?!:;]", phrase.text):
-        raise QuestionError(f"expected one question with one name at a time, got {text!r} for a name")
-    noun = re.sub(r"\(e?s\)", "", phrase.noun).strip()
-    single = singular(noun)
-    if not single:
-        raise QuestionError(f"expected the name of an object, got {text!r}")
-    return Reference(re.sub(r"\(e?s\)", "", phrase.text), single, phrase.qualifier, plural=single != noun)
+    phrase = read_phrase(text.replace("(s)", "s").replace("(es)", "es"))
+    _check_name(phrase.noun)
+    anchor = phrase.anchor
+    while anchor is not None:
+        inner = read_phrase(anchor)
+        _check_name(inner.noun)
+        anchor = inner.anchor
+    single = singular(phrase.noun)
+    return Reference(phrase.text, single, phrase.qualifier, plural=single != phrase.noun)
+
+
+def _check_name(noun: str) -> None:
+    words = noun.split()
+    if noun in PRONOUNS:
+        raise NotANameError(f"'{noun}' does not say which object is meant; name it, as in 'the sofa'")
+    if not any(mark.isalpha() for mark in noun) or len(words) > MOST_WORDS or NAME_BREAKS.search(noun):
+        raise NotANameError(f"expected the name of one object, got {noun[:LONGEST_PHRASE]!r}")
+    if odd := [word for word in words if word in NEVER_IN_NAMES]:
+        raise NotANameError(f"expected the name of one object, got '{noun}', which has '{odd[0]}' in it")
 
 
 def references(text: str) -> tuple[Reference, ...]:
     """Return what a list such as "the sofa, the lamp and the table" refers to.
 
     Raises:
-        QuestionError: If a part names no object, one stands twice, or there are too many.
+        NotANameError: If a part names no object.
+        QuestionError: If one stands twice, or there are too many.
     """
     parts = [part for part in SEPARATOR.split(text.strip(" :,")) if part]
     if len(parts) > MOST_THINGS:

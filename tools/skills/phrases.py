@@ -97,8 +97,8 @@ class Phrase:
     @property
     def qualifier(self) -> str | None:
         """What picks one of several, as said; None where nothing does."""
-        words = [self.superlative, self.relation_words and f"{self.relation_words} {self.anchor}"]
-        return " ".join(word for word in words if word) or None
+        before, _, after = self.text.partition(self.noun)
+        return f"{before.strip()} {after.strip()}".strip() or None
 
 
 def plain_words(phrase: str) -> str:
