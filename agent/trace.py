@@ -39,7 +39,7 @@ class Trace:
         self.run_id = run_id
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._number = sum(1 for _ in path.open(encoding="utf-8")) if path.exists() else 0
+        self._number = path.read_bytes().count(b"\n") if path.exists() else 0
         self._started = time.perf_counter()
 
     def record(self, kind: str, data: Mapping[str, Any]) -> None:
