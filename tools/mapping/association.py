@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatial_agent.tools.mapping.lifting import Sighting, voxel_means
+from spatial_agent.tools.mapping.lifting import Sighting
 
 Array = NDArray[np.float64]
 
@@ -132,7 +132,7 @@ def _without_rivals(tracks: list[Track]) -> list[Track]:
     if len(tracks) < 2:
         return tracks
     best_first = sorted(tracks, key=lambda track: (-track.support, track.label))
-    mutual = shares([voxel_means(t.xyz_m, np.ones(len(t.xyz_m)), CELL_M)[0] for t in best_first])
+    mutual = shares([t.xyz_m for t in best_first])
     more, less = np.maximum(mutual, mutual.T), np.minimum(mutual, mutual.T)
     rival = (more >= RIVAL_SHARE) & (less >= RIVAL_BACK_SHARE)
     kept: list[int] = []

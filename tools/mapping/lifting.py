@@ -1,5 +1,6 @@
 """From the pixels of a mask to points in the world, without what bleeds in at its border."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 from spatial_agent.tools.errors import SourceError
 from spatial_agent.tools.geometry.projection import unproject_pixels
+from spatial_agent.tools.mapping.blocks import depth_sigma_m
 from spatial_agent.tools.scene import CameraIntrinsics, Frame, InstanceMask
 
 Array = NDArray[np.float64]
@@ -23,6 +25,8 @@ GAP_M, GAP_SHARE, GAP_PX = 0.05, 0.02, 4.0
 #: Recorded pieces below this share of the whole are dropped.
 LEAST_PIECE_SHARE = 0.02
 VOXEL_M = 0.01
+#: What the pose adds to the error of a single view, metres.
+POSE_NOISE_M = 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +43,8 @@ class Sighting:
         pixels: Depth pixels that survived cleaning.
         xyz_m: Their surface, thinned to voxels, shape (N, 3); may be empty.
         weight: Pixels behind each point, shape (N,).
-        pixel_m: Footprint of a pixel at their median depth, 0 where there are none.
+        precision: One over the expected variance of each point along its ray, 1/m2, shape (N,).
+        border_m: Width of the border that was taken off where it touches something, metres.
     """
 
     frame: int
@@ -51,7 +56,8 @@ class Sighting:
     pixels: int
     xyz_m: Array
     weight: Array
-    pixel_m: float
+    precision: Array
+    border_m: float
 
 
 def lift(mask: InstanceMask, frame: Frame, most_points: int = 4000) -> Sighting:
@@ -73,10 +79,14 @@ def lift(mask: InstanceMask, frame: Frame, most_points: int = 4000) -> Sighting:
         raise SourceError(f"frame {header.name}: expected depth, pose and intrinsics to place a mask in space")
     pixels = resampled(mask.pixels, frame.depth.z_m.shape)
     border = bool(pixels[[0, -1]].any() or pixels[:, [0, -1]].any())
-    xyz_m = _camera_points(pixels, frame.depth.z_m, header.intrinsics, mask.instance_id is not None)
-    z_m = float(np.median(xyz_m[:, 2])) if len(xyz_m) else 0.0
+    recorded = mask.instance_id is not None
+    bleed_px = _bleed_px(int(pixels.sum()), recorded)
+    xyz_m = _camera_points(pixels, frame.depth.z_m, header.intrinsics, bleed_px)
+    depth_m = float(np.median(xyz_m[:, 2])) if len(xyz_m) else 0.0
+    xyz_m = xyz_m[_kept_pieces(xyz_m, depth_m, depth_m / header.intrinsics.fx, recorded)]
+    sigma_m = depth_sigma_m(xyz_m[:, 2].astype(np.float32))
     world_m = xyz_m @ header.pose.rotation.T + header.pose.position_m
-    points, weight = voxel_means(world_m, np.ones(len(world_m)), VOXEL_M)
+    points, (weight, independent) = voxel_means(world_m, [np.ones(len(world_m)), 1 / sigma_m**2], VOXEL_M)
     step = max(1, -(-len(points) // most_points))
     return Sighting(
         frame=header.index,
@@ -88,7 +98,8 @@ def lift(mask: InstanceMask, frame: Frame, most_points: int = 4000) -> Sighting:
         pixels=len(world_m),
         xyz_m=points[::step],
         weight=weight[::step],
-        pixel_m=z_m / header.intrinsics.fx,
+        precision=(1 / (1 / independent + POSE_NOISE_M**2))[::step],
+        border_m=bleed_px * depth_m / header.intrinsics.fx,
     )
 
 
@@ -118,14 +129,19 @@ def surely_own(pixels: Pixels, z_m: Array, bleed_px: int) -> Pixels:
     return own
 
 
-def voxel_means(xyz_m: Array, weight: Array, voxel_m: float) -> tuple[Array, Array]:
-    """Return the weighted mean point of every occupied voxel, shape (M, 3), and its weight, shape (M,)."""
-    ijk = np.floor(xyz_m / voxel_m).astype(np.int64)
-    cell_of = _cells(ijk)[1]
-    total = np.bincount(cell_of, weight)
-    sums = [np.bincount(cell_of, weight * axis_m) for axis_m in xyz_m.T]
-    means: Array = np.column_stack(sums) / total[:, None]
-    return means, total
+def voxel_means(xyz_m: Array, weights: Sequence[Array], voxel_m: float) -> tuple[Array, list[Array]]:
+    """Return one point per occupied voxel, shape (M, 3), and the sums of the weights, shape (M,) each.
+
+    Args:
+        xyz_m: Shape (N, 3), metres.
+        weights: One or more, shape (N,) each; the last one weighs the mean.
+        voxel_m: Edge of a voxel, metres.
+    """
+    cell_of = _cells(np.floor(xyz_m / voxel_m).astype(np.int64))[1]
+    totals = [np.bincount(cell_of, weight) for weight in weights]
+    sums = [np.bincount(cell_of, weights[-1] * axis_m) for axis_m in xyz_m.T]
+    means: Array = np.column_stack(sums) / totals[-1][:, None]
+    return means, totals
 
 
 def pieces(xyz_m: Array, gap_m: float) -> NDArray[np.int_]:
@@ -153,22 +169,26 @@ def _cells(ijk: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]
     return np.column_stack(np.unravel_index(distinct, tuple(size))) + low, cell_of
 
 
-def _camera_points(pixels: Pixels, z_m: NDArray[np.float32], camera: CameraIntrinsics, recorded: bool) -> Array:
-    window = _window(pixels, MOST_BLEED_PX + 2)
+def _camera_points(pixels: Pixels, z_m: NDArray[np.float32], camera: CameraIntrinsics, bleed_px: int) -> Array:
+    window = _window(pixels, bleed_px + 2)
     if window is None:
         return np.empty((0, 3))
     near_m = z_m[window].astype(np.float64)
-    own = surely_own(pixels[window], near_m, _bleed_px(int(pixels.sum()), recorded))
+    own = surely_own(pixels[window], near_m, bleed_px)
     rows, columns = np.nonzero(own)
     uv_px = np.column_stack([columns + window[1].start, rows + window[0].start])
-    xyz_m = unproject_pixels(camera, uv_px, near_m[own])
+    return unproject_pixels(camera, uv_px, near_m[own])
+
+
+def _kept_pieces(xyz_m: Array, depth_m: float, pixel_m: float, recorded: bool) -> Pixels:
+    """Return which points belong to the pieces that count: a detector's largest, a recording's not tiny ones."""
     if not len(xyz_m):
-        return xyz_m
-    middle_m = float(np.median(xyz_m[:, 2]))
-    number = pieces(xyz_m, max(GAP_M, GAP_SHARE * middle_m, GAP_PX * middle_m / camera.fx))
-    if not recorded:
-        return xyz_m[number == 0]
-    return xyz_m[np.bincount(number)[number] >= LEAST_PIECE_SHARE * len(number)]
+        return np.zeros(0, bool)
+    number = pieces(xyz_m, max(GAP_M, GAP_SHARE * depth_m, GAP_PX * pixel_m))
+    kept: Pixels = number == 0
+    if recorded:
+        kept = np.bincount(number)[number] >= LEAST_PIECE_SHARE * len(number)
+    return kept
 
 
 def _bleed_px(area_px: int, recorded: bool) -> int:

@@ -1,0 +1,92 @@
+"""Where the surface of an object ends along an axis, whatever noise its points have.
+
+The farthest point overestimates by two or three standard deviations of the depth noise, a plain
+quantile underestimates long objects. Ends are therefore read off the density of points: a face is a
+peak and ends at its middle; a rim is a step and ends where density falls to half.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatial_agent.tools.geometry.boxes import fit_upright_box
+from spatial_agent.tools.scene import OrientedBox
+
+Array = NDArray[np.float64]
+
+#: Weight outside which nothing is believed, at each end.
+STRAY_SHARE = 0.003
+#: The end lies within this of the first believed point: metres, and times the noise.
+REACH_M, REACH_SIGMA = 0.03, 4.0
+#: Density is smoothed by at least this, else by half the noise.
+SMOOTH_M = 0.004
+BIN_M = 0.0025
+#: The outermost maximum of density counts when it has this share of the highest within reach.
+COUNTING_SHARE = 0.4
+
+
+def fitted_box(xyz_m: Array, weight: Array, noise_m: float, *, upright: bool = True) -> OrientedBox:
+    """Fit a box to surface points.
+
+    Args:
+        xyz_m: Shape (N, 3), metres, N at least 1.
+        weight: How much each point counts, shape (N,).
+        noise_m: Standard deviation of the points about the surface.
+        upright: Whether +Z is up; else the box follows the principal axes.
+    """
+    axes = fit_upright_box(xyz_m, 0.002).world_from_box if upright else _principal_axes(xyz_m)
+    local_m = xyz_m @ axes
+    low_m = np.array([end_m(local_m[:, k], weight, noise_m) for k in range(3)])
+    high_m = np.array([-end_m(-local_m[:, k], weight, noise_m) for k in range(3)])
+    return OrientedBox(axes @ ((low_m + high_m) / 2), np.maximum(high_m - low_m, 0.0), axes)
+
+
+def end_m(along_m: Array, weight: Array, noise_m: float) -> float:
+    """Return the low end of a surface along one axis.
+
+    Args:
+        along_m: Coordinates of its points, shape (N,), metres.
+        weight: How much each point counts, shape (N,).
+        noise_m: Standard deviation of the points about the surface.
+    """
+    order = np.argsort(along_m)
+    total = np.cumsum(weight[order])
+    first_m = float(along_m[order][np.searchsorted(total, STRAY_SHARE * total[-1])])
+    reach_m = max(REACH_M, REACH_SIGMA * noise_m)
+    smooth_m = max(SMOOTH_M, noise_m / 2)
+    low_m = first_m - reach_m
+    bins = int(3 * reach_m / BIN_M) + 1
+    near = (along_m >= low_m) & (along_m < low_m + bins * BIN_M)
+    along_m, weight = along_m[near] - low_m, weight[near]
+    density = _smoothed(np.bincount((along_m / BIN_M).astype(int), weight, minlength=bins)[:bins], smooth_m)
+    left, right = _first_peak(density, int(2 * reach_m / BIN_M))
+    if (right - left) * BIN_M <= 3.3 * np.hypot(smooth_m, noise_m):
+        face = (along_m >= left * BIN_M) & (along_m < (right + 1) * BIN_M)
+        if weight[face].sum() > 0:
+            return low_m + float(np.average(along_m[face], weights=weight[face]))
+    return low_m + (left + 0.5) * BIN_M
+
+
+def _smoothed(count: Array, smooth_m: float) -> Array:
+    steps = np.arange(-int(3 * smooth_m / BIN_M) - 1, int(3 * smooth_m / BIN_M) + 2) * BIN_M
+    kernel = np.exp(-0.5 * (steps / smooth_m) ** 2)
+    density: Array = np.convolve(count, kernel / kernel.sum(), "same")
+    return density
+
+
+def _first_peak(density: Array, within: int) -> tuple[int, int]:
+    """Return where the outermost maximum that counts falls to half on either side, as bins."""
+    inner = density[1 : within + 1]
+    rising, falling = inner >= density[:within], inner >= density[2 : within + 2]
+    counting = np.flatnonzero(rising & falling & (inner >= COUNTING_SHARE * inner.max())) + 1
+    left = right = int(counting[0]) if len(counting) else int(inner.argmax()) + 1
+    half = density[left] / 2
+    while left > 0 and density[left - 1] >= half:
+        left -= 1
+    while right < len(density) - 1 and density[right + 1] >= half:
+        right += 1
+    return left, right
+
+
+def _principal_axes(xyz_m: Array) -> Array:
+    axes = np.linalg.eigh(np.cov(xyz_m.T))[1][:, ::-1]
+    return axes * (1.0, 1.0, np.sign(np.linalg.det(axes)))
