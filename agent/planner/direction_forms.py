@@ -98,7 +98,7 @@ FORMS: tuple[tuple[re.Pattern[str], Callable[[Words], Wish]], ...] = tuple(
     )
 )  # fmt: skip
 EVERYTHING = re.compile(
-    compose(rf"(?:what|which (?:objects?|things?)) (?:is|are)(?: there)? {CARRIER}<direction> of <ref>")
+    compose(rf"(?:what|which (?:objects?|things?)) (?:is|are)(?: there)? {CARRIER}<direction>(?: of)? <ref>")
 )
 
 

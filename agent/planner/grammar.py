@@ -96,7 +96,11 @@ def _read_plain(text: str) -> SpatialTask | None:
             f"{_can_be_asked()}"
         )
     text, unit = split_unit(text)
-    task = first_reading(choosing_forms.ROUTE, text) or _read_seen(split_viewpoint(text))
+    task = (
+        first_reading(choosing_forms.ROUTE, text)
+        or _read_seen(split_viewpoint(text))
+        or _read_seen(Seen(None, text))
+    )
     return task and _in_unit(task, unit)
 
 

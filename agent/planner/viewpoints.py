@@ -31,10 +31,12 @@ ASK = (
     r"| (?=(?:where|which|what|is|are|at what|in which|in what|how|by how|on which|do) ))"
 )
 FRAME = (
-    r"(?:the |this |that )?(?:(?P<ordinal>[a-z]{4,7}|\d{1,5}(?:st|nd|rd|th)) )?(?:video )?"
+    r"(?:the |this |that )?(?:(?P<ordinal>[a-z]{2,12}|\d{1,5}(?:st|nd|rd|th)) )?(?:video )?"
     r"(?:frame|image|picture|photo|photograph|view|camera)(?:'s (?:view|point of view|perspective|image))?"
     r"(?: (?:number |no\.? ?|# ?)?(?P<number>\d{1,6}))?"
 )
+#: A picture may hang on the wall, so "from the picture" states no viewpoint.
+NOT_ON_THE_WALL = r"(?!(?:the |this |that )?(?:\S+ )?(?:picture|photo|photograph)$)"
 NOT_CAMERA = r"(?!(?:the )?(?:camera|image|frame|picture|photo|video|my|your)\b)"
 SIGHT = r"(?:point of view|perspective|viewpoint|vantage point|own view)"
 
@@ -89,7 +91,8 @@ def _owner(found: re.Match[str]) -> Viewpoint:
 
 
 CAMERA_WORDS = (
-    rf"(?:in|on|from|of|from the {SIGHT} of|as seen in|as seen from|seen from|seen in|looking at) {FRAME}"
+    rf"(?:in|as seen in|seen in|looking at|(?<=side )of|(?<=half )of"
+    rf"|(?:on|from|of|from the {SIGHT} of|as seen from|seen from)(?= {NOT_ON_THE_WALL})) {FRAME}"
 )
 STATED: tuple[tuple[re.Pattern[str], Build], ...] = tuple(
     (re.compile(compose(pattern)), build)

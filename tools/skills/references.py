@@ -89,8 +89,8 @@ def _resolve(scene: SceneMap, phrase: str, exact_label: bool, depth: int) -> Obj
     parts = read_phrase(phrase)
     if parts.relation == "viewpoint":
         raise ToolFailedError(
-            f"'{text}': '{parts.relation_words}' picks nothing without a viewpoint; say 'next to', 'closest to' "
-            f"or 'farthest from', or use an id; {_inventory(scene)}"
+            f"'{text}': '{parts.relation_words}' picks nothing without a viewpoint; say 'next to', "
+            f"'closest to' or 'farthest from', or use an id; {_inventory(scene)}"
         )
     found = _by_name(scene, parts.noun, exact_label)
     if not found:

@@ -1,15 +1,25 @@
 """Plain questions about number, distance, size, choice, order and height."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from spatial_agent.agent.planner.grammar import parse
-from spatial_agent.agent.task import Comparison, Leg, Reference, SpatialTask, Viewpoint
+from spatial_agent.agent.task import (
+    AnswerForm,
+    CompareRelation,
+    Comparison,
+    Intent,
+    Leg,
+    Reference,
+    SpatialTask,
+    Viewpoint,
+)
 
 
 def ref(text: str) -> Reference:
-    """Build a reference; ``chairs>chair`` is a plural, ``lamp near the sofa|lamp|near the sofa`` qualified."""
+    """Build a reference: ``chairs>chair`` is a plural, ``tallest lamp|lamp|tallest`` qualified."""
     if "|" in text:
         phrase, noun, qualifier = text.split("|")
         return Reference(phrase, noun, qualifier, plural=noun not in phrase.split())
@@ -17,23 +27,29 @@ def ref(text: str) -> Reference:
     return Reference(phrase, noun or phrase, plural=bool(noun))
 
 
-def task(intent: Any, form: Any, *entities: str, **fields: Any) -> SpatialTask:
-    return SpatialTask("", intent, "plain", form, tuple(map(ref, entities)), **fields)
+def task(intent: Intent, form: AnswerForm, *entities: str, **fields: object) -> SpatialTask:
+    bare = SpatialTask("", "room", "plain", "number")
+    given = {"intent": intent, "answer_form": form, "entities": tuple(map(ref, entities))}
+    return replace(bare, **given, **fields)  # type: ignore[arg-type]
 
 
-def distance(*entities: str, **fields: Any) -> SpatialTask:
+def distance(*entities: str, **fields: object) -> SpatialTask:
     return task("distance", "number", *entities, **fields)
 
 
-def size(entity: str, dimension: str, **fields: Any) -> SpatialTask:
+def size(entity: str, dimension: str, **fields: object) -> SpatialTask:
     return task("size", "number", entity, dimension=dimension, **fields)
 
 
-def yes(base: SpatialTask, **comparison: Any) -> SpatialTask:
-    fields = base.to_json() | {"answer_form": "yes_no", "unit": None}
-    against = tuple(ref(text) for text in comparison.pop("against", ()))
-    built = Comparison(against=against, **comparison)
-    return SpatialTask.from_json(fields | {"comparison": built})
+def yes(
+    base: SpatialTask,
+    relation: CompareRelation,
+    value: float | None = None,
+    unit: str | None = None,
+    against: Sequence[str] = (),
+) -> SpatialTask:
+    comparison = Comparison(relation, value, unit, tuple(map(ref, against)))
+    return replace(base, answer_form="yes_no", unit=None, comparison=comparison)
 
 
 def count(entity: str) -> SpatialTask:
@@ -67,6 +83,7 @@ MEASURING: dict[str, SpatialTask] = {
     "What is the distance from the tv to the sofa in feet?": distance("tv", "sofa", unit="ft"),
     "What is the distance between chair-1 and chair 2?": distance("chair-1", "chair 2"),
     "How far apart are the sofa and the office chair (in cm)?": distance("sofa", "office chair", unit="cm"),
+    "How far is the chair from the picture?": distance("chair", "picture"),
     "How close is the chair to the table?": distance("chair", "table"),
     "How many metres is the chair from the table?": distance("chair", "table", unit="m"),
     "How many inches are between the chair and the table?": distance("chair", "table", unit="in"),
