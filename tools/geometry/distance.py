@@ -135,7 +135,7 @@ def _edge_pairs(a: OrientedBox, b: OrientedBox) -> tuple[Array, Array]:
     uu, vv, uv = (u * u).sum(-1), (v * v).sum(-1), (u * v).sum(-1)
     ug, vg = (u * gap).sum(-1), (v * gap).sum(-1)
     square = uu * vv - uv * uv
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         along_a = (uv * vg - vv * ug) / square
         along_b = (uu * vg - uv * ug) / square
         within = (along_a > 0) & (along_a < 1) & (along_b > 0) & (along_b < 1)

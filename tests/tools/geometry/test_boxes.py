@@ -12,12 +12,13 @@ from spatial_agent.tools.scene import OrientedBox
 
 def surface_points(yaw_rad: float, extent_m: tuple[float, float, float], n: int) -> NDArray[np.float64]:
     rng = np.random.default_rng(3)
-    local = rng.uniform(-0.5, 0.5, (n, 3)) * extent_m
-    local[np.arange(n), rng.integers(0, 3, n)] = 0.5
+    unit = rng.uniform(-0.5, 0.5, (n, 3))
+    unit[np.arange(n), rng.integers(0, 3, n)] = rng.choice((-0.5, 0.5), n)
     corners = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
-    local = np.vstack([np.clip(local, -np.array(extent_m) / 2, np.array(extent_m) / 2), corners * extent_m])
     cos, sin = np.cos(yaw_rad), np.sin(yaw_rad)
-    return local @ np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]).T + (5.0, -3.0, 1.0)
+    turned = (np.vstack([unit, corners]) * extent_m) @ np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
+    points: NDArray[np.float64] = turned + (5.0, -3.0, 1.0)
+    return points
 
 
 @given(

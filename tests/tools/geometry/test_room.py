@@ -81,7 +81,7 @@ def test_points_on_a_line_cover_nothing(points: list[list[float]]) -> None:
 
 
 def test_scattered_points_are_no_floor() -> None:
-    with pytest.raises(InvalidValueError, match="cover no floor"):
+    with pytest.raises(InvalidValueError, match="too far apart"):
         room_outline(np.array([[0.0, 0], [3, 0], [0, 3], [3, 3]]))
 
 

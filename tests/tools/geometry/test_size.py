@@ -31,7 +31,7 @@ def test_only_the_longest_edge_of_a_tilted_box_is_defined() -> None:
     assert size_of(tilted, "longest") == 1.8
     for dimension in ("height", "width", "depth"):
         with pytest.raises(ViewpointError, match="36.9 degrees"):
-            size_of(tilted, dimension)  # type: ignore[arg-type]
+            size_of(tilted, dimension)
 
 
 def test_an_unknown_dimension_is_refused() -> None:
