@@ -178,9 +178,15 @@ def matches(asked: str, label: str) -> bool:
     >>> matches("couches", "sofa"), matches("chair", "office chair"), matches("office chair", "chair")
     (True, True, False)
     """
-    single = normalise(asked)
-    wanted = {main_name(asked), vocabulary().canonical.get(single, single)}
+    wanted = _wanted(asked)
     return bool(wanted & vocabulary().anything) or bool(wanted & kinds_of(label))
+
+
+@lru_cache(maxsize=4096)
+def _wanted(asked: str) -> frozenset[str]:
+    canonical, parts = vocabulary().canonical, LABEL_SEPARATOR.split(asked)
+    singles = {normalise(part) for part in parts}
+    return frozenset({*map(main_name, parts), *(canonical.get(name, name) for name in singles)} - {""})
 
 
 def same_name(asked: str, label: str) -> bool:
