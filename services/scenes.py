@@ -86,7 +86,9 @@ class SceneStore:
         reference = runner.keep("frames", frames)
         result = await runner.call(ToolCall("scene", "scene_map", {"frames": reference} | self._instances))
         if result.error is not None:
-            raise result.error
+            # Damaged files are for their owner to mend, not for a planner to work round.
+            cause = result.error.__cause__
+            raise cause if isinstance(cause, SourceError) else result.error
         scene = runner.value(result.handle or "")
         if not isinstance(scene, SceneMap):
             raise TypeError(f"scene_map gave {type(scene).__name__}, expected a SceneMap")
