@@ -11,7 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spatial_agent.tools.mapping.walls import STRETCH_M, WallLine, find_wall_lines, upright_cells
+from spatial_agent.tools.mapping.walls import (
+    LEAST_WALL_M,
+    STRETCH_M,
+    WallLine,
+    find_wall_lines,
+    support,
+    upright_cells,
+)
 from spatial_agent.tools.scene import PointCloud, Room, SceneCamera
 
 Array = NDArray[np.float64]
@@ -114,7 +121,9 @@ def _look_around(xyz_m: Array, cameras: list[SceneCamera], walls: list[WallLine]
 def _opaque_cells(plan: Plan, walls: list[WallLine]) -> Flags:
     opaque = np.zeros(plan.seen.shape, bool)
     for wall in walls:
-        ends = wall.stretch_points_m()[wall.tall]
+        if wall.high_m < LEAST_WALL_M:
+            continue
+        ends = wall.stretch_points_m()[wall.closed]
         for shift in np.arange(-0.5, 0.5, 0.2) * STRETCH_M:
             cell = np.floor((ends + shift * wall.along - plan.low_m) / GRID_M).astype(int)
             inside = ((cell >= 1) & (cell < np.array(opaque.shape) - 1)).all(axis=1)
@@ -163,10 +172,10 @@ def _within_reach(offset_m: Array, reach_m: Array) -> Flags:
 def _frontier(plan: Plan, wall: WallLine) -> list[WallLine]:
     """Return the four sides of the box, square to the strongest wall, around all that was seen."""
     seen_m = plan.centres_m()[plan.seen.reshape(-1)]
-    sides = []
+    sides, nothing = [], np.zeros(1, bool)
     for normal in (wall.normal, -wall.normal, wall.along, -wall.along):
         offset_m = float((seen_m @ normal).max()) + GRID_M
-        sides.append(WallLine(normal, offset_m, 0.0, np.zeros(1), np.zeros(1, bool), 0.0))
+        sides.append(WallLine(normal, offset_m, 0.0, np.zeros(1), nothing, nothing, 0.0))
     return sides
 
 
@@ -248,10 +257,15 @@ def _borders(
     found = []
     for start, end in zip(ring[:-1], ring[1:], strict=True):
         middle = (start + end) / 2
-        bit = int(np.argmin([abs(line.normal @ middle - line.offset_m) for line in lines]))
-        cost = OUTLINE_COST * float(np.linalg.norm(end - start)) * (1.02 - lines[bit].support(start, end))
-        found.append((place.get(code ^ (1 << bit)), cost))
+        bit = lines.index(_line_at(lines, middle))
+        other = place.get(code ^ (1 << bit))
+        missing = 1.02 - (support(lines, start, end) if other is not None else 0.0)
+        found.append((other, OUTLINE_COST * float(np.linalg.norm(end - start)) * missing))
     return found
+
+
+def _line_at(lines: list[WallLine], point_m: Array) -> WallLine:
+    return min(lines, key=lambda line: abs(float(line.normal @ point_m) - line.offset_m))
 
 
 def _source_side(links: dict[tuple[int, int], float], size: int, source: int, sink: int) -> Flags:
@@ -275,12 +289,12 @@ def _judged(outline_m: Array, lines: list[WallLine], plan: Plan, drift_m: float)
     """Give the outline its interval, or refuse it."""
     variance, unseen_m, open_m, total_m = 0.0, 0.0, 0.0, 0.0
     for start, end in zip(outline_m, np.roll(outline_m, -1, axis=0), strict=True):
-        middle, length_m = (start + end) / 2, float(np.linalg.norm(end - start))
-        line = min(lines, key=lambda item: abs(item.normal @ middle - item.offset_m))
-        support = line.support(start, end)
+        length_m = float(np.linalg.norm(end - start))
+        line = _line_at(lines, (start + end) / 2)
+        seen = support(lines, start, end)
         total_m += length_m
-        unseen_m += length_m * (1 - support)
-        if support < 0.25:
+        unseen_m += length_m * (1 - seen)
+        if seen < 0.25:
             open_m += length_m
         variance += (length_m * np.hypot(line.error_m, drift_m)) ** 2
     if 1 - unseen_m / total_m < LEAST_WALL_SHARE:
