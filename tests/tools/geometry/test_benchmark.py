@@ -50,12 +50,12 @@ def cube(x_m: float, edge_m: float = 0.2) -> OrientedBox:
 
 
 def test_samples_are_a_grid_without_the_inner_half() -> None:
-    # Four steps an axis, of which the two inner ones are within a quarter of the edge.
-    steps = (-0.1, -0.1 / 3, 0.1 / 3, 0.1)
-    expected = {p for p in product(steps, repeat=3) if max(map(abs, p)) > 0.05}
-    samples = vsi_surface_samples(cube(0.0))
-    assert len(expected) == len(samples) == 56
-    assert {tuple(point) for point in samples.round(9)} == {tuple(np.round(point, 9)) for point in expected}
+    # Six steps an axis, of which only the two inner ones are within a quarter of the edge.
+    steps = (-0.15, -0.09, -0.03, 0.03, 0.09, 0.15)
+    expected = {point for point in product(steps, repeat=3) if max(map(abs, point)) > 0.075}
+    samples = vsi_surface_samples(cube(0.0, 0.3))
+    assert len(expected) == len(samples) == 6**3 - 2**3
+    assert {tuple(point) for point in samples.round(9)} == expected
 
 
 def test_a_thin_axis_has_the_one_step_at_its_low_end() -> None:
