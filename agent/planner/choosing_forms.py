@@ -185,8 +185,8 @@ WHICH_OF = r"(?:which|what|who)(?: one)? of (?:the following )?(?:objects )?<thi
 NEAREST_FORMS: tuple[tuple[str, Callable[[Words], SpatialTask]], ...] = (
     (rf"{ONE_OF} \(<things>\) {BE} {NEAREST} (?:to|from) <anchor>", _nearest),
     (rf"{WHICH_OF} {BE} {NEAREST} (?:to|from) <anchor>", _nearest),
-    (rf"{ONE_OF} {BE} {NEAREST} (?:to|from) <anchor>(?:[,:;]| -) ?<things>", _nearest),
-    (rf"{ONE_OF} {BE} {NEAREST} (?:to|from) <anchor>", _nearest),
+    (rf"{ONE_OF} {BE} {NEAREST} (?:to |from )?<anchor>(?:[,:;]| -) ?<things>", _nearest),
+    (rf"{ONE_OF} {BE} {NEAREST} (?:to |from )?<anchor>", _nearest),
     (rf"(?:what|which|who) {BE} {NEAREST} <kind> (?:to|from) <anchor>", _nearest),
     (rf"(?:which|what) <kind> {BE} {NEAREST} (?:to|from) <anchor>", _nearest),
     (rf"{BE} <a> or <b> {NEAREST} (?:to|from) <anchor>", _nearest),

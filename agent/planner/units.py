@@ -13,7 +13,7 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "cm": ("cm", "cms", "centimetre", "centimetres", "centimeter", "centimeters"),
     "mm": ("mm", "millimetre", "millimetres", "millimeter", "millimeters"),
     "km": ("km", "kilometre", "kilometres", "kilometer", "kilometers"),
-    "in": ("inch", "inches", '"'),
+    "in": ("in", "inch", "inches", '"'),
     "ft": ("ft", "foot", "feet", "'"),
     "m2": (
         "m2", "m^2", "sqm", "sq m", "sq. m", "square m", "square metre", "square metres", "square meter",

@@ -76,7 +76,7 @@ def test_a_task_without_what_its_intent_needs_cannot_be_built() -> None:
         ({"answer_form": "letter"}, "exactly when there are options"),
     ):
         with pytest.raises(InvalidValueError, match=said):
-            replace(TASKS[0], **change)  # type: ignore[arg-type]
+            replace(TASKS[0], **change)
 
 
 def test_parts_that_mean_nothing_cannot_be_built() -> None:

@@ -149,6 +149,7 @@ CHOOSING: dict[str, SpatialTask] = {
         "nearest", "name", "sofa", "lamp", "table", select="least"
     ),
     "What is the nearest object to the sofa?": task("nearest", "name", "sofa", select="least"),
+    "What's nearest the sofa?": task("nearest", "name", "sofa", select="least"),
     "What is closest to the sofa?": task("nearest", "name", "sofa", select="least"),
     "Which chair is closest to the door?": task("nearest", "name", "door", select="least"),
     "Which is taller, the lamp or the sofa?": task(

@@ -95,8 +95,9 @@ def test_nothing_makes_the_grammar_slow(bomb: str) -> None:
 
 
 WORDS = (
-    "the a is are how far from to than which what where closer closest left right of standing at facing in frame "
-    "3 sofa lamp table chair and or , ? ' ( ) . 2 m feet many there order appear first on own side turn go"
+    "the a is are how far from to than which what where closer closest left right of standing at facing in "
+    "frame 3 sofa lamp table chair and or , ? ' ( ) . 2 m feet many there order appear first on own "
+    "side turn go"
 )
 
 
