@@ -98,11 +98,16 @@ def first_folder(folder: Path, names: Iterable[str], what: str) -> Path:
 def inside(folder: Path, relative: str, where: str) -> Path:
     """Return the file that a relative path means.
 
+    Args:
+        folder: Without links in it: resolved once by the caller, not once a file.
+        relative: What a file of the recording says.
+        where: What says it, for messages.
+
     Raises:
         SourceError: If the path is absolute, leaves the folder (also through a link) or is no file.
     """
     path = folder / relative
-    if Path(relative).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
+    if Path(relative).is_absolute() or not path.resolve().is_relative_to(folder):
         raise SourceError(f"{where}: expected a path inside {folder}, got {relative!r}, which leaves it")
     if not path.is_file():
         raise SourceError(f"{where}: no such file: {path}")

@@ -33,7 +33,7 @@ def _recognises(path: Path) -> bool:
 
 
 def _read(path: Path, options: ReadOptions) -> FrameSet:
-    manifest = _manifest(path)
+    manifest = _manifest(path).parent.resolve() / _manifest(path).name
     scan = _parse(manifest)
     _check_consistency(manifest, scan)
     frames = tuple(_frame_files(manifest, index, frame, options) for index, frame in enumerate(scan.frames))

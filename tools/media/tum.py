@@ -33,11 +33,12 @@ def _recognises(path: Path) -> bool:
 
 
 def _read(folder: Path, options: ReadOptions) -> FrameSet:
+    folder = folder.resolve()
     colors, depths = (_read_list(folder, name) for name in LISTS)
     pairs = associate(list(colors), list(depths), MAX_GAP_S)
     if not pairs:
         raise SourceError(f"{folder}: no colour and depth image lie within {MAX_GAP_S} s of each other")
-    key = next(word for word in INTRINSICS if word in folder.resolve().name)
+    key = next(word for word in INTRINSICS if word in folder.name)
     camera = f"its {key} camera; lens distortion is ignored" if key else "its default camera"
     known = calibrate(
         folder,
