@@ -1,5 +1,6 @@
 """The expert that turns posed RGB-D frames into a scene map."""
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -23,8 +24,10 @@ def scene_map(frames: FrameSet, instances: Instances = "recorded", weights: str 
         weights: Weights file of the segmenter.
     """
     from spatial_agent.tools.mapping.build import build_scene
+    from spatial_agent.tools.media import check_geometry
 
-    return build_scene(frames, open_segmenter(instances, weights), progress=report)
+    scene = build_scene(frames, open_segmenter(instances, weights), progress=report)
+    return replace(scene, notes=(*scene.notes, *check_geometry(frames)))
 
 
 @lru_cache(maxsize=2)

@@ -52,7 +52,7 @@ class SceneCache:
         try:
             scene = scene_from_bytes(path.read_bytes())
             os.utime(path)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile, SpatialAgentError):
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, SpatialAgentError):
             return None
         return scene
 

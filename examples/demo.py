@@ -1,0 +1,129 @@
+"""Ask a scan questions: the sample room against its exact truth, or any scan of your own.
+
+python examples/demo.py                     # the sample room, eight kinds of questions
+python examples/demo.py --scan FOLDER       # what is in this scan, measured
+"""
+
+import argparse
+import itertools
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from spatial_agent.agent.agent import SpatialAgent
+from spatial_agent.agent.answer import Answer
+from spatial_agent.services import open_agent
+from spatial_agent.services.console import print_licences, progress
+from spatial_agent.services.pictures import write_answer_picture, write_scene_folder
+from spatial_agent.tools.errors import SpatialAgentError
+from spatial_agent.tools.scene import SceneMap
+
+SAMPLE = Path(__file__).parent / "scans" / "living_room"
+OUT = Path("out/demo")
+#: A measured number is right within 5 % or 3 cm of the truth.
+RELATIVE_TOLERANCE = 0.05
+TOLERANCE_M = {"m": 0.03, "cm": 3.0}
+MOST_OBJECTS = 4
+
+console = Console(soft_wrap=True, highlight=False)
+
+
+def main() -> int:
+    """Run the demonstration; 0 when every answer that has a truth is right."""
+    parser = argparse.ArgumentParser(description="Ask a scan questions.")
+    parser.add_argument("--scan", type=Path, default=SAMPLE, help="a scan folder, video or scene file")
+    parser.add_argument("--profile", default="recorded", help="recorded or open")
+    parser.add_argument("--instances", help="recorded, or yolo (AGPL-3.0)")
+    parser.add_argument("--weights", type=Path, help="weights file of the segmenter")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for the map and the pictures")
+    chosen = parser.parse_args()
+    try:
+        with open_agent(chosen.profile, instances=chosen.instances, weights=chosen.weights) as agent:
+            right = show(agent, chosen.scan, chosen.out)
+            print_licences(chosen.profile, chosen.instances, chosen.weights)
+    except SpatialAgentError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0 if right else 1
+
+
+def show(agent: SpatialAgent, scan: Path, out: Path) -> bool:
+    """Measure a scan, ask it questions, write its map; return whether no answer was wrong."""
+    with progress(quiet=False):
+        loaded = agent.scene(scan)
+    truths = scan / "questions.json"
+    questions = (
+        json.loads(truths.read_text("utf-8")) if truths.is_file() else list(own_questions(loaded.scene))
+    )
+    table = Table(
+        "question", "answer", "truth", "", title=f"{scan.name}: {len(loaded.scene.objects)} objects"
+    )
+    verdicts = []
+    for number, item in enumerate(questions, start=1):
+        answer = agent.ask(scan, item["question"], options=item.get("options", ()))
+        verdict = is_right(answer, item["truth"]) if "truth" in item else None
+        verdicts.append(verdict)
+        table.add_row(
+            asked(item), said(answer), told(item), {True: "right", False: "WRONG", None: ""}[verdict]
+        )
+        write_answer_picture(loaded, answer, out / f"answer-{number:02d}.png")
+    console.print(table)
+    for path in write_scene_folder(loaded, out):
+        console.print(f"wrote {path}")
+    console.print(f"wrote {out}/answer-01.png to answer-{len(questions):02d}.png")
+    return False not in verdicts
+
+
+def own_questions(scene: SceneMap) -> Iterator[dict[str, Any]]:
+    """Yield questions about what a scan turned out to hold."""
+    labels = [item.label for item in scene.objects]
+    for label in dict.fromkeys(labels):
+        yield {"question": f"How many {label}s are there?"}
+    ids = [item.id for item in scene.objects][:MOST_OBJECTS]
+    for name in ids:
+        yield {"question": f"How tall is {name}?"}
+    for one, other in itertools.combinations(ids, 2):
+        yield {"question": f"How far is {one} from {other}?"}
+    for at, facing, target in itertools.islice(itertools.permutations(ids, 3), 2):
+        yield {"question": f"Standing at {at}, facing {facing}, where is {target}?"}
+    yield {"question": "What is the area of the room?"}
+
+
+def is_right(answer: Answer, truth: Any) -> bool:  # noqa: ANN401 - whatever JSON holds
+    """Compare an answer with the truth: numbers within tolerance, everything else exactly."""
+    if answer.abstained:
+        return False
+    if answer.choice is not None:
+        return answer.choice == truth
+    if isinstance(truth, float):
+        allowed = max(RELATIVE_TOLERANCE * abs(truth), TOLERANCE_M.get(answer.unit or "", 0.0))
+        return abs(float(answer.value) - truth) <= allowed
+    return bool(answer.value == truth)
+
+
+def asked(item: dict[str, Any]) -> str:
+    """Return the first line of a question, and its options."""
+    options: Sequence[str] = item.get("options", ())
+    return "\n".join([item["question"].partition("\n")[0], *(f"   {option}" for option in options)])
+
+
+def said(answer: Answer) -> str:
+    """Return an answer with its unit and margin."""
+    if answer.abstained or answer.choice is not None or answer.margin is None:
+        return answer.text
+    return f"{answer.value:.4g} {answer.unit} ± {answer.margin:.2g}"
+
+
+def told(item: dict[str, Any]) -> str:
+    """Return the truth as text."""
+    truth = item.get("truth", "")
+    return f"{truth:.4g}" if isinstance(truth, float) else str(truth)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

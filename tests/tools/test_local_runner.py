@@ -1,0 +1,75 @@
+"""The in-process runner passes the runners' conformance suite, and keeps the loop free."""
+
+import asyncio
+import threading
+
+from spatial_agent.tools.conformance import check_runner
+from spatial_agent.tools.contract import ToolCall
+from spatial_agent.tools.errors import ToolArgumentError, ToolFailedError
+from spatial_agent.tools.local_runner import LocalRunner
+from spatial_agent.tools.registry import Registry, expert
+from spatial_agent.tools.scene import Measurement, SceneMap
+
+
+def test_it_passes_the_conformance_suite() -> None:
+    assert set(asyncio.run(check_runner(LocalRunner)).values()) == {"ok"}
+
+
+def test_a_runner_that_raises_fails_the_conformance_suite() -> None:
+    class Forgetful(LocalRunner):
+        async def call(self, call: ToolCall) -> object:  # type: ignore[override]
+            return await super().call(ToolCall("other", call.tool, call.arguments))
+
+    assert "ok" not in set(asyncio.run(check_runner(Forgetful)).values())  # type: ignore[arg-type]
+
+
+def test_calls_run_side_by_side() -> None:
+    meeting = threading.Barrier(2, timeout=10)
+
+    @expert("test.meet")
+    def meet() -> str:
+        """Wait for the other call."""
+        meeting.wait()
+        return "met"
+
+    registry = Registry()
+    registry.add(meet)
+    runner = LocalRunner(registry)
+
+    async def both() -> list[object]:
+        results = await asyncio.gather(
+            runner.call(ToolCall("a", "test.meet")), runner.call(ToolCall("b", "test.meet"))
+        )
+        return [runner.value(result.handle or "") for result in results]
+
+    assert asyncio.run(both()) == ["met", "met"]
+
+
+def test_an_impossible_value_is_a_failure_the_planner_reads() -> None:
+    @expert("test.bad")
+    def bad() -> Measurement:
+        """Measure nonsense."""
+        return Measurement(1.0, "parsec", 0.0, 2.0, "guess")
+
+    registry = Registry()
+    registry.add(bad)
+    result = asyncio.run(LocalRunner(registry).call(ToolCall("c", "test.bad")))
+
+    assert isinstance(result.error, ToolFailedError)
+    assert "unknown unit 'parsec'" in str(result.error)
+
+
+def test_a_reference_to_the_wrong_type_names_both_types() -> None:
+    @expert("test.look")
+    def look(scene: SceneMap) -> str:
+        """Look."""
+        return scene.scene_id
+
+    registry = Registry()
+    registry.add(look)
+    runner = LocalRunner(registry)
+    reference = runner.keep("number", 3)
+    result = asyncio.run(runner.call(ToolCall("c", "test.look", {"scene": reference})))
+
+    assert isinstance(result.error, ToolArgumentError)
+    assert "must be a SceneMap, $number is a int" in str(result.error)
