@@ -127,6 +127,7 @@ def test_an_id_that_is_also_a_label_does_not_hide_the_others() -> None:
         ("coutch", "did you mean 'sofa'?"),
         ("office chair", "did you mean 'chair'?"),
         ("cups under the table", "no 'cups' is under the dining table"),
+        ("boxes on the table", "no 'boxes' is on the dining table"),
         ("the cup near the sofa", "none within 1.5 m, the closest is cup-2 at 2.5 m"),
     ],
 )
