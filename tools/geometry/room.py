@@ -103,7 +103,7 @@ def room_outline(
     pieces = shapely.get_parts(alpha_shape(kept_m, alpha_per_m))
     if not len(pieces):
         raise InvalidValueError(
-            f"room: the points are too far apart to cover a floor; expected gaps under {2 / alpha_per_m:.1f} m"
+            f"room: the points are too far apart to cover a floor; expect gaps under {2 / alpha_per_m:.1f} m"
         )
     largest = max(pieces, key=lambda piece: float(piece.area))
     outline_m: Array = shapely.get_coordinates(shapely.orient_polygons(largest))[:-1]
