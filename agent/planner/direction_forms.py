@@ -78,7 +78,7 @@ FORMS: tuple[tuple[re.Pattern[str], Callable[[Words], Wish]], ...] = tuple(
     for pattern, wish in (
         (rf"(?:(?:at|in) )?{WHAT} (?:o'clock|clock (?:position|direction|hour)) {BE} <t>(?: at)?", _clock),
         (rf"(?:at )?{WHAT} hour (?:of|on) the clock {BE} <t>", _clock),
-        (rf"(?:by )?how many degrees (?:to the (?:left or right|left|right) )?{MUST} {TURN}"
+        (rf"(?:by )?how many degrees (?:to the left or right )?{MUST} {TURN}"
          rf"(?: left or right)? {TO_FACE} <t>", _degrees),
         (rf"(?:by |at )?how many degrees (?:(?:to the |to my )?(?:left or right) )?{BE} <t>"
          r"(?: (?:(?:to )?(?:my |the )?left or right|off|(?:from|off) straight ahead))?", _degrees),

@@ -87,7 +87,10 @@ ADJECTIVE = rf"(?P<adjective>{any_of(ADJECTIVES)})"
 NOUN = rf"(?P<noun>{any_of(NOUNS)})"
 COMPARATIVE = rf"(?P<comparative>{any_of(COMPARATIVES)})"
 NEARER = r"(?P<nearer>closer|nearer|farther|further)(?: away)?"
-DISTANCE = r"(?:what is |measure |give me )?(?:the )?(?:direct |shortest |smallest |closest |exact )?distance"
+DISTANCE = (
+    r"(?:what is |measure |give me |how (?:long|large|big|great) is )?"
+    r"(?:the )?(?:direct |shortest |smallest |closest |exact )?distance"
+)
 
 
 def holding(words: Words, text: str) -> Comparison:
@@ -224,16 +227,22 @@ DISTANCE_FORMS = _forms(
     (rf"{BE} <a> {NEARER} (?:to|from) <b> than <c> (?P<subject>is|are)", _closer),
     (rf"{BE} <a> {NEARER} (?:to|from) <b> than <c>", _closer_than_which),
     (rf"{BE} <a> {RELATION} <quantity>(?: away)? (?:of|from|to) <b>", _distance_holds),
+    (rf"{BE} <things> {RELATION} <quantity> (?:apart|from each other)", _distance_holds),
     (rf"{BE} the distance (?:between|from) <a> (?:and|to) <b> {RELATION} <quantity>", _distance_holds),
     (rf"how many <unit> (?:away )?{BE} <a>(?: away)? from <b>", _distance),
     (rf"how many <unit> (?:apart )?{BE} <things>(?: apart)?", _distance),
     (rf"how many <unit> {BE} (?:there )?between <a> and <b>", _distance),
     (rf"how far(?: away)? {BE} <a>(?: away)? from <b>", _distance),
+    (rf"how far(?: away)? from <b> {BE} <a>", _distance),
     (rf"how (?:close|near|far) {BE} <a> to <b>", _distance),
     (rf"how far apart {BE} <things>(?: from each other)?", _distance),
     (r"how far (?:is it )?(?:between|from) <a> (?:and|to) <b>", _distance),
     (rf"{DISTANCE} (?:between|from|of) <a> (?:and|to|from) <b>", _distance),
-    (r"(?:what is |measure )?(?:the )?gap between <a> and <b>", _distance),
+    (
+        r"(?:how much space is (?:there )?|how (?:wide|large|big) is the (?:gap|space) |what is the gap )"
+        r"between <a> and <b>",
+        _distance,
+    ),
 )
 ROOM_FORMS = _forms(
     (

@@ -11,6 +11,7 @@ from spatial_agent.tools.errors import QuestionError
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
+SIGHT = r"(?:point of view|perspective|viewpoint|vantage point|own view)"
 WHO = (
     r"(?:(?:i|you|we|someone|somebody|a person|one|an observer|who)(?:'m|'re)? )?(?:(?:am|are|is|was|were) )?"
 )
@@ -19,11 +20,15 @@ AT = r"(?:at|by|next to|near|beside|on|in|close to)"
 LOOK = r"(?:facing|face|faces|looking (?:at|to|towards?)|look (?:at|towards?)|looks (?:at|towards?))"
 AWAY = r"(?P<away>(?:facing|looking) away from|with (?:my|your|their|one's) back (?:turned )?(?:to|towards?))"
 FACE = rf",? (?:and )?(?:(?:i|you|we|they) )?(?:am |are |is )?(?:{AWAY}|{LOOK})"
-OBSERVER = rf"(?:{WHO}{STAND} {AT}|from) <at>{FACE} <facing>"
-INTRO = r"(?:(?:if|when|while|suppose|supposing|imagine|assume|assuming|say)(?: that)? )?"
+AM = r"(?:(?:i|you|we) (?:am|are)|i'm|you're|we're|someone|somebody|(?:someone|somebody) is)"
+OBSERVER = rf"(?:(?:{WHO}{STAND}|{AM}) {AT}|from(?! the {SIGHT} of)) <at>{FACE} <facing>"
+INTRO = (
+    r"(?:(?:(?:if|when|while|suppose|supposing|imagine|assume|assuming|say)(?: that)?"
+    rf"|from the {SIGHT} of) )?"
+)
 SEEN = (
     r"(?:(?:if|when|while|as|as seen|seen|as seen by|for"
-    r"|from the (?:viewpoint|perspective|point of view) of) )?"
+    rf"|from the {SIGHT} of) )?"
 )
 #: A viewpoint in front ends at a punctuation mark or where the question proper begins.
 ASK = (
@@ -38,7 +43,6 @@ FRAME = (
 #: A picture may hang on the wall, so "from the picture" states no viewpoint.
 NOT_ON_THE_WALL = r"(?!(?:the |this |that )?(?:\S+ )?(?:picture|photo|photograph)$)"
 NOT_CAMERA = r"(?!(?:the )?(?:camera|image|frame|picture|photo|video|my|your)\b)"
-SIGHT = r"(?:point of view|perspective|viewpoint|vantage point|own view)"
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ STATED = (
     "When I am standing next to the door and looking at the window, {}?",
     "Imagine you are sitting at the door looking towards the window. {}?",
     "From the door, facing the window, {}?",
+    "I'm at the door facing the window. {}?",
+    "From the viewpoint of someone at the door facing the window, {}?",
     "{} when I stand at the door facing the window?",
     "{}, standing at the door and facing the window?",
     "{} as seen from the door facing the window?",

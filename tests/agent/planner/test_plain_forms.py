@@ -83,6 +83,11 @@ MEASURING: dict[str, SpatialTask] = {
     "What is the distance from the tv to the sofa in feet?": distance("tv", "sofa", unit="ft"),
     "What is the distance between chair-1 and chair 2?": distance("chair-1", "chair 2"),
     "How far apart are the sofa and the office chair (in cm)?": distance("sofa", "office chair", unit="cm"),
+    "How far from the table is the chair?": distance("chair", "table"),
+    "How much space is there between the chair and the table?": distance("chair", "table"),
+    "Are the chair and the table less than 1 m apart?": yes(
+        distance("chair", "table"), relation="less", value=1.0, unit="m"
+    ),
     "How far is the chair from the picture?": distance("chair", "picture"),
     "How close is the chair to the table?": distance("chair", "table"),
     "How many metres is the chair from the table?": distance("chair", "table", unit="m"),
