@@ -74,7 +74,7 @@ def pose_drift_m(views: Sequence[View]) -> float | None:
     """
     offsets = [_tile_offsets_m(one, other) for one, other in combinations(views, 2)]
     together = np.concatenate(offsets) if offsets else np.empty(0)
-    return MAD * float(np.median(np.abs(together))) / np.sqrt(2) if len(together) >= 4 else None
+    return MAD * float(np.median(np.abs(together)) / np.sqrt(2)) if len(together) >= 4 else None
 
 
 def _sampled(view: View) -> Index:

@@ -156,7 +156,7 @@ def _sums(
     shift = ((world_from_camera[:3, 3] - origin_m) / voxel_m).astype(np.float32)
     scaled = [axis * np.float32(1 / voxel_m) + shift[i] for i, axis in enumerate(turned)]
     corner = [np.floor(axis) for axis in scaled]
-    variance = POSE_NOISE_M**2 + (depth_sigma_m(blocks.xyz_m.z) / blocks.side_px) ** 2
+    variance = POSE_NOISE_M**2 + (depth_sigma_m(blocks.xyz_m.z) * (blocks.noise / blocks.side_px)) ** 2
     precision = np.float32(POSE_NOISE_M**2) / variance
     columns = [precision]
     columns += [(axis - low) * precision for axis, low in zip(scaled, corner, strict=True)]

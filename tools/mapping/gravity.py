@@ -28,6 +28,8 @@ CELL_M = 0.1
 #: Share of the points that may lie below a floor (mirrors, windows, stray depth).
 BELOW_FLOOR = 0.02
 SAMPLE = 15_000
+#: What tracking turns the whole world by without any patch of the floor showing it.
+DRIFT_RAD = np.radians(0.2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +203,7 @@ def _refined(plane: tuple[Array, float], xyz_m: Array, gravity: Array | None) ->
 
 
 def _up_error_rad(near_m: Array, up: Array, offset_m: float) -> float:
-    """Return the standard deviation of the normal of a plane, from how half-metre patches scatter about it."""
+    """Return the standard deviation of a plane's normal, from how half-metre patches scatter about it."""
     flat = near_m @ _shortest_turn_to_z(up).T
     cells = np.floor(flat[:, :2] / 0.5).astype(int)
     _, patch = np.unique(cells, axis=0, return_inverse=True)
@@ -212,7 +214,7 @@ def _up_error_rad(near_m: Array, up: Array, offset_m: float) -> float:
         return float(np.radians(2.0))
     spread_m = max(float(np.std(means[:, 2] - offset_m)), 0.002)
     narrow_m = np.sqrt(max(float(np.linalg.eigvalsh(np.cov(means[:, :2].T))[0]), 0.01))
-    return float(np.hypot(spread_m / (narrow_m * np.sqrt(len(means))), np.radians(0.1)))
+    return float(np.hypot(spread_m / (narrow_m * np.sqrt(len(means))), DRIFT_RAD))
 
 
 def _shortest_turn_to_z(up: Array) -> Array:

@@ -108,7 +108,8 @@ def upright_cells(xyz_m: Array) -> Upright:
     points = xyz_m[(xyz_m[:, 2] > LOW_M) & (xyz_m[:, 2] < HIGH_M)]
     if not len(points):
         return Upright(np.empty((0, 2)), np.empty(0), np.empty(0, bool))
-    cells, cell = np.unique(np.floor(points[:, :2] / CELL_M).astype(int), axis=0, return_inverse=True)
+    column, row = np.floor(points[:, :2].T / CELL_M).astype(np.int64)
+    cells, cell = np.unique((column << 32) + row, return_inverse=True)
     height = ((points[:, 2] - LOW_M) / BIN_M).astype(int)
     filled = np.zeros((len(cells), int((HIGH_M - LOW_M) / BIN_M) + 1), bool)
     filled[cell, height] = True
