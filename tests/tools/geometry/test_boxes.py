@@ -58,6 +58,12 @@ def test_one_point_and_points_on_a_line_have_flat_boxes(trim: float) -> None:
     assert_allclose(line.extent_m, [5.0, 0.0, 0.0], atol=1e-12)
 
 
+def test_the_smallest_footprint_is_taken_though_another_has_a_shorter_outline() -> None:
+    # A square cut down to a strip along its diagonal: 1 by 1 along its sides, sqrt 2 by 0.9 / sqrt 2 across.
+    strip = np.array([[0.1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0.1, 0]])
+    assert_allclose(fit_upright_box(strip).extent_m, [np.sqrt(2), 0.9 / np.sqrt(2), 0.0], atol=1e-12)
+
+
 def test_of_equally_small_boxes_the_squarer_is_taken() -> None:
     # A box along any side of an acute triangle is twice the triangle's size; this is the side from 0, 0.
     triangle = np.array([[0.0, 0, 0], [4, 0, 0], [1.5, 3, 0]])
