@@ -43,7 +43,7 @@ def _unit(task: SpatialTask, default: str) -> dict[str, Json]:
 
 def _count(task: SpatialTask) -> list[Wanted]:
     kinds = _phrases((*task.entities, *_compared(task)))
-    return [("count", {"kind": kind}) for kind in kinds]
+    return [("count", {"kind": kind} | _definition(task)) for kind in kinds]
 
 
 def _distance(task: SpatialTask) -> list[Wanted]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spatial_agent.tools.errors import ViewpointError
-from spatial_agent.tools.scene import CameraPose, OrientedBox, SceneObject, check_array
+from spatial_agent.tools.scene import CameraPose, SceneObject, check_array
 
 Array = NDArray[np.float64]
 
@@ -17,8 +17,6 @@ Array = NDArray[np.float64]
 SAME_PLACE_M = 0.01
 #: A forward direction within 5 degrees of vertical has no left and right.
 LEAST_HORIZONTAL = sin(radians(5.0))
-#: How much of the lower of two heights may overlap for one thing still to be above the other.
-ABOVE_OVERLAP = 0.1
 
 
 @dataclass(frozen=True)
@@ -204,30 +202,3 @@ def _leg(start: tuple[float, float], end: tuple[float, float], what: str) -> tup
             f"no direction: the observer and {what} are within 1 cm of each other on the floor plan"
         )
     return leg
-
-
-@dataclass(frozen=True)
-class VerticalRelation:
-    """How one thing stands to another along gravity.
-
-    Attributes:
-        name: ``"above"``, ``"below"``, or ``"level"`` where their heights overlap by more than a
-            tenth of the lower one.
-        clearance_m: The vertical gap between them, metres; negative where they overlap.
-        rise_m: How much higher the centre is than the other's, metres.
-    """
-
-    name: str
-    clearance_m: float
-    rise_m: float
-
-
-def vertical_relation(box: OrientedBox, other: OrientedBox) -> VerticalRelation:
-    """Say whether a box is above or below another, wherever they are on the floor plan."""
-    z_m, other_z_m = box.corners_m[:, 2], other.corners_m[:, 2]
-    rise_m = float(box.centre_m[2] - other.centre_m[2])
-    clearance_m = float(max(z_m.min() - other_z_m.max(), other_z_m.min() - z_m.max()))
-    lower_height_m = float(min(np.ptp(z_m), np.ptp(other_z_m)))
-    apart = clearance_m >= -ABOVE_OVERLAP * lower_height_m and rise_m != 0.0
-    name = ("above" if rise_m > 0 else "below") if apart else "level"
-    return VerticalRelation(name, clearance_m, rise_m)

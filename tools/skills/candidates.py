@@ -24,7 +24,7 @@ def named_candidates(
         scene: The scene.
         phrases: What the question names; empty for every object.
         each_of_kind: Whether each object of each phrase competes for itself.
-        any_instance: Whether an object of a kind may stand for all of its kind.
+        any_instance: Whether an object of a kind may stand for all of its kind, as in the benchmark.
         without: Ids that do not compete.
 
     Raises:
@@ -35,7 +35,7 @@ def named_candidates(
         groups: Groups = {name_in(scene, item): (item,) for item in found if item.id not in without}
     elif any_instance:
         groups = {
-            phrase: tuple(item for item in resolve(scene, phrase) if item.id not in without)
+            phrase: tuple(item for item in resolve(scene, phrase, exact_label=True) if item.id not in without)
             for phrase in phrases
         }
     else:

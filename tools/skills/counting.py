@@ -1,5 +1,7 @@
 """How many."""
 
+from typing import Literal
+
 from spatial_agent.tools.contract import Finding
 from spatial_agent.tools.errors import NoSuchObjectError
 from spatial_agent.tools.registry import skill
@@ -8,15 +10,16 @@ from spatial_agent.tools.skills.references import resolve
 
 
 @skill("count")
-def count(scene: SceneMap, kind: str) -> Finding:
+def count(scene: SceneMap, kind: str, definition: Literal["plain", "vsi"] = "plain") -> Finding:
     """Count the objects of a kind.
 
     Args:
         scene: The scene.
         kind: What to count, such as "chair" or "chairs near the table".
+        definition: "vsi" counts the category of exactly that name where there is one.
     """
     try:
-        found = resolve(scene, kind)
+        found = resolve(scene, kind, exact_label=definition == "vsi")
     except NoSuchObjectError as error:
         if error.suggestions or not scene.objects:
             raise
@@ -28,7 +31,7 @@ def count(scene: SceneMap, kind: str) -> Finding:
         claim=f"{len(found)} found for '{kind}': {names}.{seen}",
         value=len(found),
         unit="count",
-        definition="count",
+        definition="vsi.object_counting" if definition == "vsi" else "count",
         objects=tuple(item.id for item in found),
         details={"partly_seen": partly},
         marks=tuple(

@@ -66,7 +66,10 @@ def direction(
         definition: "vsi" names the benchmark's operator.
     """
     scene.require_up("left and right")
-    observer, faced, looked_for = (resolve_one(scene, phrase) for phrase in (at, facing, target))
+    vsi = definition == "vsi"
+    observer, faced, looked_for = (
+        resolve_one(scene, phrase, exact_label=vsi) for phrase in (at, facing, target)
+    )
     turn = measure_direction(scene, observer, faced, looked_for)
     if facing_away:
         turn = _turned(turn, 180.0)
@@ -86,7 +89,7 @@ def direction(
         "sectors": sectors,
         "label": f"{looked_for.label}: {sector.name}",
     }
-    name = f"vsi.object_rel_direction.{sectors}" if definition == "vsi" else f"direction.{sectors}"
+    name = f"vsi.object_rel_direction.{sectors}" if vsi else f"direction.{sectors}"
     ids = (observer.id, faced.id, looked_for.id)
     return _finding(f"{words}, {the(scene, looked_for)} is", turn, sectors, name, ids, (mark,))
 

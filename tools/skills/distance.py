@@ -43,8 +43,7 @@ def distance(scene: SceneMap, a: str, b: str, between: Between = "surfaces", uni
             distance between box surfaces).
         unit: Unit of the answer.
     """
-    first = resolve_one(scene, a)
-    second = resolve_one(scene, b)
+    first, second = (resolve_one(scene, phrase, exact_label=between == "vsi") for phrase in (a, b))
     measurement, points_m = measure_between(scene, first, second, between)
     converted = measurement.to(unit)
     return numeric_finding(

@@ -34,7 +34,7 @@ def nearest(
         definition: "vsi" measures as the benchmark does, to the closest object of each kind.
     """
     vsi = definition == "vsi"
-    anchors = resolve(scene, anchor) if vsi else (resolve_one(scene, anchor),)
+    anchors = resolve(scene, anchor, exact_label=True) if vsi else (resolve_one(scene, anchor),)
     groups = named_candidates(
         scene,
         candidates,

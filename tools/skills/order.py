@@ -25,7 +25,7 @@ def order(
         select: "least" for only the first, "most" for only the last; left out for the whole order.
         definition: "vsi" names the benchmark's operator.
     """
-    seen = {kind: _first_seen(scene, kind) for kind in kinds}
+    seen = {kind: _first_seen(scene, kind, definition == "vsi") for kind in kinds}
     ordered = first_appearance_order(seen)
     unit = _unit(scene)
     times = ", ".join(f"{kind} ({_when(seen[kind], unit)})" for kind in ordered)
@@ -43,9 +43,9 @@ def _unit(scene: SceneMap) -> str:
     return "s" if timed and scene.objects else "frame"
 
 
-def _first_seen(scene: SceneMap, kind: str) -> float:
+def _first_seen(scene: SceneMap, kind: str, exact_label: bool) -> float:
     unit = _unit(scene)
-    found = resolve(scene, kind)
+    found = resolve(scene, kind, exact_label=exact_label)
     values = [item.first_seen_s if unit == "s" else item.first_seen_frame for item in found]
     times = [float(value) for value in values if value is not None]
     if not times:

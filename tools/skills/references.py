@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from spatial_agent.tools.errors import AmbiguousReferenceError, NoSuchObjectError, ToolFailedError
 from spatial_agent.tools.geometry.distance import box_distance
+from spatial_agent.tools.geometry.vertical import is_over, rests_on
 from spatial_agent.tools.labels import matches, same_name, suggest
 from spatial_agent.tools.scene import OrientedBox, SceneMap, SceneObject
 from spatial_agent.tools.skills.phrases import Phrase, Superlative, plain_words, read_phrase
@@ -18,8 +19,6 @@ from spatial_agent.tools.skills.phrases import Phrase, Superlative, plain_words,
 NEAR_M = 1.5
 #: Two distances or sizes closer than this do not tell one object from another.
 TIE_M = 0.05
-#: How far the underside of a thing may be from the top of what it stands on.
-CONTACT_M = 0.1
 #: How many phrases may stand inside one another: "the cup on the table next to the sofa".
 DEEPEST = 3
 #: How many labels or candidates a message lists.
@@ -152,15 +151,10 @@ def _gap_m(item: SceneObject, anchor: SceneObject) -> float:
 
 
 def _stacked(upper: OrientedBox, lower: OrientedBox, relation: str) -> bool:
-    """Return whether one box is on, above or under another: over its footprint, at the right height."""
+    """Return whether one box is on, above or under another."""
     if relation == "under":
-        return _stacked(lower, upper, "above")
-    over_m = upper.centre_m.copy()
-    over_m[2] = lower.centre_m[2]
-    if not lower.contains(over_m[None])[0]:
-        return False
-    gap_m = float(upper.corners_m[:, 2].min() - lower.corners_m[:, 2].max())
-    return abs(gap_m) <= CONTACT_M if relation == "on" else gap_m >= -CONTACT_M
+        return is_over(lower, upper)
+    return rests_on(upper, lower) if relation == "on" else is_over(upper, lower)
 
 
 def _superlative(scene: SceneMap, superlative: Superlative, found: Objects) -> Objects:

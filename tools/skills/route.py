@@ -38,7 +38,9 @@ def route(
     scene.require_up("left and right")
     if len(asked) != len(stops) or not any(asked):
         raise ToolFailedError("route: expected one yes or no for each stop, at least one yes")
-    start, faced, *ends = (resolve_one(scene, phrase) for phrase in (at, facing, *stops))
+    start, faced, *ends = (
+        resolve_one(scene, phrase, exact_label=definition == "vsi") for phrase in (at, facing, *stops)
+    )
     places = [item.box.centre_m[:2] for item in (start, *ends)]
     before = 2 * places[0] - faced.box.centre_m[:2]
     turns = route_turns([before, *places])

@@ -41,8 +41,8 @@ def size(
         definition: "vsi" rounds to whole centimetres as the benchmark does.
         unit: Unit of the answer.
     """
-    item = resolve_one(scene, of)
     vsi = definition == "vsi"
+    item = resolve_one(scene, of, exact_label=vsi)
     measurement = (measure_vsi_size(scene, item) if vsi else measure_size(scene, item, dimension)).to(unit)
     return numeric_finding(
         measurement,

@@ -3,20 +3,14 @@
 from typing import Literal
 
 from spatial_agent.tools.contract import Finding
-from spatial_agent.tools.geometry.boxes import footprint
-from spatial_agent.tools.geometry.direction import vertical_relation
 from spatial_agent.tools.geometry.measuring import measure_height_above_floor
+from spatial_agent.tools.geometry.vertical import CONTACT_M, rests_on, vertical_relation
 from spatial_agent.tools.registry import skill
-from spatial_agent.tools.scene import OrientedBox, SceneMap
+from spatial_agent.tools.scene import SceneMap
 from spatial_agent.tools.skills.candidates import named_candidates
 from spatial_agent.tools.skills.ranking import rank
 from spatial_agent.tools.skills.references import resolve_one
 from spatial_agent.tools.skills.wording import capitalised, quantity, the
-
-#: A gap of at most this, up or down, is contact; the cleaned surfaces of both are no better known.
-CONTACT_M = 0.06
-#: Share of the upper footprint that must lie over the lower one for the upper to rest on it.
-RESTING_SHARE = 0.3
 
 
 @skill("vertical")
@@ -77,11 +71,3 @@ def vertical_extreme(
         objects=(groups[ranked.winner][0].id,),
         details={"heights_m": {name: height.value for name, height in heights.items()}},
     )
-
-
-def rests_on(upper: OrientedBox, lower: OrientedBox) -> bool:
-    """Return whether one box stands on the other: in contact from above, and mostly over it."""
-    gap_m = float(upper.corners_m[:, 2].min() - lower.corners_m[:, 2].max())
-    over = footprint(upper)
-    share = over.intersection(footprint(lower)).area / over.area if over.area else 0.0
-    return abs(gap_m) <= CONTACT_M and share >= RESTING_SHARE

@@ -18,9 +18,9 @@ from spatial_agent.tools.geometry.direction import (
     quadrants,
     sectors_2,
     signed_angle_deg,
-    vertical_relation,
     vsi_three,
 )
+from spatial_agent.tools.geometry.vertical import vertical_relation
 from spatial_agent.tools.scene import CameraPose, OrientedBox, SceneObject
 
 Array = NDArray[np.float64]

@@ -21,7 +21,6 @@ from spatial_agent.tools.geometry.direction import (
     quadrants,
     sectors_2,
     signed_angle_deg,
-    vertical_relation,
     vsi_three,
 )
 from spatial_agent.tools.geometry.distance import (
@@ -34,6 +33,7 @@ from spatial_agent.tools.geometry.room import polygon_area
 from spatial_agent.tools.geometry.route import route_turns
 from spatial_agent.tools.geometry.size import Dimension, size_of
 from spatial_agent.tools.geometry.transforms import mirror, move_scene, scale_scene
+from spatial_agent.tools.geometry.vertical import vertical_relation
 from spatial_agent.tools.scene import (
     CameraIntrinsics,
     CameraPose,
