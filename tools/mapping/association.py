@@ -3,12 +3,14 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spatial_agent.tools.mapping.lifting import Sighting
+from spatial_agent.tools.mapping.views import CoarseView
 
 Array = NDArray[np.float64]
 
@@ -18,6 +20,12 @@ CELL_M = 0.05
 SAME_SHARE = 0.3
 #: Two masks of one frame are only one object where they share this much; else they are two things.
 FRAGMENT_SHARE = 0.5
+#: Parts of one label touch where this share of one lies on the other.
+TOUCHING_SHARE = 0.01
+#: They stay apart where a frame of one shows enough of the other, and took less than this share of it for the one.
+SEEN_AS_SHARE, LEAST_SEEN = 0.5, 0.05
+#: A detection that never shows this share of an image is none.
+LEAST_SHARE = 0.001
 #: Different labels on one volume are one object where both shares reach these.
 RIVAL_SHARE, RIVAL_BACK_SHARE = 0.6, 0.3
 
@@ -53,15 +61,16 @@ class Track:
         return np.concatenate([sighting.xyz_m for sighting in self.sightings])
 
 
-def associate(sightings: Sequence[Sighting]) -> list[Track]:
+def associate(sightings: Sequence[Sighting], views: Sequence[CoarseView] = ()) -> list[Track]:
     """Group sightings into objects; the order of the frames does not matter.
 
     Known identities are kept as they are. Others are joined label by label, best overlap first,
-    never joining two separate things of one frame; then objects of different labels in one place
-    are reduced to the better supported one.
+    never joining two separate things of one frame; then parts of one thing seen in different frames
+    are joined, and objects of different labels in one place reduced to the better supported one.
 
     Args:
         sightings: Any order, with points in one world.
+        views: What each frame saw, in the same world.
     """
     known, unknown = defaultdict(list), defaultdict(list)
     for sighting in sightings:
@@ -71,7 +80,8 @@ def associate(sightings: Sequence[Sighting]) -> list[Track]:
             unknown[sighting.label].append(sighting)
     tracks = [_track(group) for group in known.values()]
     found = [_track(group) for label in sorted(unknown) for group in _joined(unknown[label])]
-    return tracks + _without_rivals(found)
+    shown = [track for track in found if max(s.kept_share for s in track.sightings) >= LEAST_SHARE]
+    return tracks + _without_rivals(_without_fragments(shown, {view.frame: view for view in views}))
 
 
 def shares(clouds: Sequence[Array]) -> Array:
@@ -117,6 +127,36 @@ def _joined(sightings: Sequence[Sighting]) -> list[list[Sighting]]:
             for member in groups[other]:
                 group_of[member] = into
     return [[ordered[member] for member in groups[index]] for index in sorted(set(group_of))]
+
+
+def _without_fragments(tracks: list[Track], views: Mapping[int, CoarseView]) -> list[Track]:
+    """Join parts of one thing that no frame saw whole, biggest first, until nothing changes."""
+    ordered = sorted(tracks, key=lambda track: (track.label, -sum(s.pixels for s in track.sightings)))
+    for one, other in combinations(ordered, 2):
+        if one.label == other.label and _parts_of_one(one, other, views):
+            rest = [track for track in ordered if track is not one and track is not other]
+            return _without_fragments([*rest, _track(one.sightings + other.sightings)], views)
+    return ordered
+
+
+def _parts_of_one(one: Track, other: Track, views: Mapping[int, CoarseView]) -> bool:
+    if set(one.frames) & set(other.frames):
+        return False
+    mutual = shares([one.xyz_m, other.xyz_m])
+    if max(mutual[0, 1], mutual[1, 0]) < TOUCHING_SHARE:
+        return False
+    seen = [_seen_as(one, other, views), _seen_as(other, one, views)]
+    return all(share is None or share >= SEEN_AS_SHARE for share in seen)
+
+
+def _seen_as(part: Track, other: Track, views: Mapping[int, CoarseView]) -> float | None:
+    """Return how much of what the other's frames saw of a part they took for the other; None if they saw none."""
+    sample = part.xyz_m[:: max(1, len(part.xyz_m) // 500)]
+    seen = [sample[views[frame].shows(sample)] for frame in other.frames if frame in views]
+    points = np.concatenate(seen) if seen else sample[:0]
+    if len(points) < LEAST_SEEN * len(sample):
+        return None
+    return float(shares([points, other.xyz_m])[0, 1])
 
 
 def _track(group: Sequence[Sighting]) -> Track:

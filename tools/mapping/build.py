@@ -49,7 +49,7 @@ def build_scene(frames: FrameSet, segmenter: Segmenter, *, progress: Progress | 
     scene_from_scan = floor.scene_from_scan
     cameras = scene_cameras(frames, scene_from_scan)
     cloud = fused.cloud.moved(scene_from_scan)
-    objects, notes = watch.objects(scene_from_scan, up_known=floor.up is not None, tell=tell)
+    objects, notes = watch.objects(scene_from_scan, cloud.xyz_m, up_known=floor.up is not None, tell=tell)
     quality = SceneQuality(fused.depth_noise_m, fused.pose_drift_m, floor.up_error_rad, SENSOR_SCALE_ERROR)
     room, room_note = None, "up is unknown, so there is no room outline"
     if floor.up is not None:
@@ -99,18 +99,18 @@ class _Watch:
         return frame
 
     def objects(
-        self, scene_from_scan: Array, *, up_known: bool, tell: Progress
+        self, scene_from_scan: Array, around_m: Array, *, up_known: bool, tell: Progress
     ) -> tuple[tuple[SceneObject, ...], list[str]]:
         """Return the objects in scene coordinates, and what there is to say about those left out."""
         sightings = [_moved(s, scene_from_scan) for index in sorted(self.sightings) for s in self.sightings[index]]
         views = [_moved_view(self.views[index], scene_from_scan) for index in sorted(self.views)]
         found: list[SceneObject] = []
         notes: list[str] = []
-        tracks = associate(sightings)
+        tracks = associate(sightings, views)
         for done, track in enumerate(tracks, start=1):
             if is_ghost(track, views):
                 notes.append(_left_out(track, "most frames that looked there did not see it"))
-            elif (item := scene_object(track, views, self.frames.headers, up_known=up_known)) is None:
+            elif (item := scene_object(track, views, self.frames.headers, around_m, up_known=up_known)) is None:
                 notes.append(_left_out(track, "too little of it has depth"))
             else:
                 found.append(item)

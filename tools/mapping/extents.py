@@ -13,10 +13,10 @@ from spatial_agent.tools.scene import OrientedBox
 
 Array = NDArray[np.float64]
 
-#: Weight outside which nothing is believed, at each end.
-STRAY_SHARE = 0.003
+#: Weight outside which nothing is believed, at each end: without noise, and more per metre of noise, up to a limit.
+STRAY_SHARE, STRAY_SHARE_PER_M, MOST_STRAY_SHARE = 0.001, 0.25, 0.003
 #: The end lies within this of the first believed point: metres, and times the noise.
-REACH_M, REACH_SIGMA = 0.03, 4.0
+REACH_M, REACH_SIGMA = 0.01, 4.0
 #: Density is smoothed by at least this, else by half the noise.
 SMOOTH_M = 0.004
 BIN_M = 0.0025
@@ -50,7 +50,8 @@ def end_m(along_m: Array, weight: Array, noise_m: float) -> float:
     """
     order = np.argsort(along_m)
     total = np.cumsum(weight[order])
-    first_m = float(along_m[order][np.searchsorted(total, STRAY_SHARE * total[-1])])
+    stray = min(MOST_STRAY_SHARE, STRAY_SHARE + STRAY_SHARE_PER_M * noise_m)
+    first_m = float(along_m[order][np.searchsorted(total, stray * total[-1])])
     reach_m = max(REACH_M, REACH_SIGMA * noise_m)
     smooth_m = max(SMOOTH_M, noise_m / 2)
     low_m = first_m - reach_m

@@ -39,6 +39,7 @@ class Sighting:
         score: Confidence of the detector, 0 to 1.
         instance_id: Identity where the source knows it.
         image_share: Share of the image the mask covers, before any cleaning.
+        kept_share: Share of the image that survived cleaning, with depth.
         cut_off: Whether the mask touches the image border.
         pixels: Depth pixels that survived cleaning.
         xyz_m: Their surface, thinned to voxels, shape (N, 3); may be empty.
@@ -52,6 +53,7 @@ class Sighting:
     score: float
     instance_id: int | None
     image_share: float
+    kept_share: float
     cut_off: bool
     pixels: int
     xyz_m: Array
@@ -94,6 +96,7 @@ def lift(mask: InstanceMask, frame: Frame, most_points: int = 4000) -> Sighting:
         score=mask.score,
         instance_id=mask.instance_id,
         image_share=float(pixels.mean()),
+        kept_share=len(xyz_m) / pixels.size,
         cut_off=border,
         pixels=len(world_m),
         xyz_m=points[::step],

@@ -10,7 +10,7 @@ from spatial_agent.tools.mapping.extents import fitted_box
 from spatial_agent.tools.mapping.first_seen import first_seen
 from spatial_agent.tools.mapping.lifting import Sighting
 from spatial_agent.tools.mapping.surfaces import Surface, merged
-from spatial_agent.tools.mapping.views import CoarseView, seen_by_any, seen_share
+from spatial_agent.tools.mapping.views import CoarseView, seen_by_any
 from spatial_agent.tools.scene import FrameHeader, OrientedBox, Provenance, SceneObject
 
 Array = NDArray[np.float64]
@@ -22,6 +22,10 @@ LEAST_PIXELS, LEAST_POINTS = 40, 12
 FLOOR_M, FLAT_M = 0.02, 0.06
 #: An object ends on the floor where it was seen down to this, plus its noise and the border taken off.
 STANDING_M = 0.08
+#: An object higher up than this is not thought to reach down to the floor unseen, nor one whose underside was seen.
+MOST_HIDDEN_M, UNDERSIDE_SEEN = 0.8, 0.5
+#: What carries an object covers this share of the floor plan under and round it, in cells, just below it.
+CARRIER_SHARE, CARRIER_CELL_M, CARRIER_M = 0.15, 0.05, 0.08
 #: Detections are believed from this much score per frame that looked, or from one as sure as this.
 BELIEVED_SUPPORT, SURE_SCORE = 0.15, 0.6
 #: A frame looked at an object where it saw this share of it.
@@ -40,12 +44,17 @@ def is_ghost(track: Track, views: Sequence[CoarseView]) -> bool:
     if max(sighting.score for sighting in track.sightings) >= SURE_SCORE:
         return False
     sample = track.xyz_m[:: max(1, len(track.xyz_m) // 300)]
-    looked = {view.frame for view in views if seen_share(sample, view) >= LOOKED_SHARE}
+    looked = {view.frame for view in views if view.bounds(sample).mean() >= LOOKED_SHARE}
     return track.support < BELIEVED_SUPPORT * len(looked | set(track.frames))
 
 
 def scene_object(
-    track: Track, views: Sequence[CoarseView], headers: Sequence[FrameHeader], *, up_known: bool
+    track: Track,
+    views: Sequence[CoarseView],
+    headers: Sequence[FrameHeader],
+    around_m: Array,
+    *,
+    up_known: bool,
 ) -> SceneObject | None:
     """Build one object, named after its label alone; None where too little of it was measured.
 
@@ -53,6 +62,7 @@ def scene_object(
         track: Its sightings, in scene coordinates.
         views: All frames, in scene coordinates.
         headers: Those of the source.
+        around_m: Surface points of the whole scene, shape (N, 3).
         up_known: Whether +Z is up and z = 0 the floor.
     """
     measured = [sighting for sighting in track.sightings if len(sighting.xyz_m)]
@@ -65,11 +75,11 @@ def scene_object(
         return None
     box = fitted_box(surface.xyz_m, np.sqrt(surface.precision), surface.noise_m, upright=up_known)
     standing = up_known and _stands(box, surface, measured)
-    if standing:
+    coverage = face_coverage(box, views, standing=standing)
+    if standing or (up_known and _hidden_below(box, coverage, around_m)):
         box = _down_to_floor(box)
     cloud = surface.cloud
     frame, seconds = first_seen(track.sightings, headers)
-    coverage = face_coverage(box, views, standing=standing)
     return SceneObject(
         id=track.label,
         label=track.label,
@@ -128,6 +138,22 @@ def _stands(box: OrientedBox, surface: Surface, sightings: Sequence[Sighting]) -
     border_m = float(np.median([sighting.border_m for sighting in sightings]))
     low_m = float(box.centre_m[2] - box.extent_m[2] / 2)
     return low_m <= STANDING_M + 2 * surface.noise_m + border_m
+
+
+def _hidden_below(box: OrientedBox, coverage: Coverage, around_m: Array) -> bool:
+    """Return whether its foot is only hidden: nobody looked under it, and nothing else there carries it.
+
+    What stands on the floor behind a table shows only its upper half, and still reaches the floor.
+    """
+    low_m = float(box.centre_m[2] - box.extent_m[2] / 2)
+    if coverage[4] >= UNDERSIDE_SEEN or low_m > MOST_HIDDEN_M:
+        return False
+    near_m = around_m[np.abs(around_m[:, 2] - low_m + CARRIER_M / 2) < CARRIER_M]
+    across_m = box.local(near_m)[:, :2]
+    reach_m = box.extent_m[:2] / 2 + CARRIER_M
+    below = across_m[(np.abs(across_m) < reach_m).all(axis=1)]
+    cells = len(np.unique(np.floor(below / CARRIER_CELL_M).astype(int), axis=0))
+    return bool(cells * CARRIER_CELL_M**2 < CARRIER_SHARE * 4 * np.prod(reach_m))
 
 
 def _down_to_floor(box: OrientedBox) -> OrientedBox:

@@ -58,6 +58,16 @@ class CoarseView:
         beyond_m[inside] = np.where(seen_m > 0, seen_m - z_m[inside], np.nan)
         return beyond_m
 
+    def shows(self, xyz_m: Array) -> Flags:
+        """Return at which points, shape (N, 3), it saw a surface, shape (N,)."""
+        with np.errstate(invalid="ignore"):
+            return np.abs(self.beyond_m(xyz_m)) <= self.tolerance_m(xyz_m)
+
+    def bounds(self, xyz_m: Array) -> Flags:
+        """Return at which points, shape (N, 3), it saw a surface or looked through, shape (N,)."""
+        with np.errstate(invalid="ignore"):
+            return self.beyond_m(xyz_m) > -self.tolerance_m(xyz_m)
+
     def tolerance_m(self, xyz_m: Array) -> Array:
         """Return within what depth agrees at each point, shape (N,)."""
         camera_z_m = xyz_m @ self.camera_from_world[2, :3] + self.camera_from_world[2, 3]
@@ -65,17 +75,9 @@ class CoarseView:
         return tolerance
 
 
-def seen_share(xyz_m: Array, view: CoarseView) -> float:
-    """Return the share of points, shape (N, 3), at which a frame saw a surface or looked through."""
-    beyond_m = view.beyond_m(xyz_m)
-    with np.errstate(invalid="ignore"):
-        return float(np.mean(beyond_m > -view.tolerance_m(xyz_m)))
-
-
 def seen_by_any(xyz_m: Array, views: Sequence[CoarseView]) -> Flags:
     """Return at which points, shape (N, 3), some frame saw a surface or looked through, shape (N,)."""
     seen = np.zeros(len(xyz_m), bool)
     for view in views:
-        with np.errstate(invalid="ignore"):
-            seen |= view.beyond_m(xyz_m) > -view.tolerance_m(xyz_m)
+        seen |= view.bounds(xyz_m)
     return seen
