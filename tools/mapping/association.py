@@ -20,8 +20,8 @@ CELL_M = 0.05
 SAME_SHARE = 0.3
 #: Two masks of one frame are only one object where they share this much; else they are two things.
 FRAGMENT_SHARE = 0.5
-#: Parts of one label touch where this share of one lies on the other.
-TOUCHING_SHARE = 0.01
+#: Parts of one label continue each other where a few of their points are this close: metres, share of the longer one.
+TOUCHING_M, TOUCHING_SHARE, TOUCHING_POINTS = 0.1, 0.1, 5
 #: They stay apart where a frame of one shows enough of the other, and took less than this share of it for the one.
 SEEN_AS_SHARE, LEAST_SEEN = 0.5, 0.05
 #: A detection that never shows this share of an image is none.
@@ -140,13 +140,22 @@ def _without_fragments(tracks: list[Track], views: Mapping[int, CoarseView]) -> 
 
 
 def _parts_of_one(one: Track, other: Track, views: Mapping[int, CoarseView]) -> bool:
-    if set(one.frames) & set(other.frames):
-        return False
-    mutual = shares([one.xyz_m, other.xyz_m])
-    if max(mutual[0, 1], mutual[1, 0]) < TOUCHING_SHARE:
+    if set(one.frames) & set(other.frames) or not _touch(one.xyz_m, other.xyz_m):
         return False
     seen = [_seen_as(one, other, views), _seen_as(other, one, views)]
     return all(share is None or share >= SEEN_AS_SHARE for share in seen)
+
+
+def _touch(one_m: Array, other_m: Array) -> bool:
+    from scipy.spatial import cKDTree
+
+    longest_m = max(float(np.ptp(cloud_m, axis=0).max()) for cloud_m in (one_m, other_m))
+    reach_m = max(TOUCHING_M, TOUCHING_SHARE * longest_m)
+    between_m = np.maximum(one_m.min(axis=0) - other_m.max(axis=0), other_m.min(axis=0) - one_m.max(axis=0))
+    if (between_m > reach_m).any():
+        return False
+    gap_m = cKDTree(other_m).query(one_m, distance_upper_bound=reach_m)[0]
+    return int(np.isfinite(gap_m).sum()) >= TOUCHING_POINTS
 
 
 def _seen_as(part: Track, other: Track, views: Mapping[int, CoarseView]) -> float | None:
