@@ -384,7 +384,7 @@ def pack(work: Path, out: Path) -> None:
         width, height = picture.size
         focal = FOCAL_PX * width / SIZE_PX[0]
         lens = {"fx": focal, "fy": focal, "cx": (width - 1) / 2, "cy": (height - 1) / 2}
-        frame = {
+        frame: dict[str, object] = {
             "color": f"color/{k:04d}.jpg",
             "depth": f"depth/{k:04d}.png",
             "instances": f"instances/{k:04d}.png",
