@@ -98,8 +98,8 @@ def _pixel_residuals_m(view: View, surface: Surface, origin_m: Array, voxel_m: f
         best = np.where(found & (np.abs(apart) < np.abs(best)), apart, best)
     slant = (np.array(ray) * normals).sum(axis=0)
     known = np.isfinite(best) & (np.abs(slant) > 0.3)
-    off_m: Array = (pixel_z_m - local.z).astype(float) + best * voxel_m / slant
-    return off_m[known]
+    off_m = (pixel_z_m - local.z).astype(float) + best * voxel_m / slant
+    return np.asarray(off_m[known])
 
 
 def _tile_offsets_m(one: View, other: View) -> Array:

@@ -7,6 +7,7 @@ outline wants to run where walls were seen. What lies behind a door was seen too
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from spatial_agent.tools.mapping.walls import (
     upright_cells,
 )
 from spatial_agent.tools.scene import PointCloud, Room, SceneCamera
+
+if TYPE_CHECKING:
+    from shapely import Polygon
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -166,7 +170,8 @@ def _clip_at_walls(reach_m: Array, camera: SceneCamera, low_m: Array, opaque: Fl
 
 
 def _within_reach(offset_m: Array, reach_m: Array) -> Flags:
-    return np.linalg.norm(offset_m, axis=1) < reach_m[_azimuth_bins(offset_m)]
+    within: Flags = np.linalg.norm(offset_m, axis=1) < reach_m[_azimuth_bins(offset_m)]
+    return within
 
 
 def _frontier(plan: Plan, wall: WallLine) -> list[WallLine]:
@@ -180,10 +185,8 @@ def _frontier(plan: Plan, wall: WallLine) -> list[WallLine]:
 
 
 def _outline(plan: Plan, lines: list[WallLine], positions_m: Array) -> Array | None:
-    """Return the outline of the cells inside, counter-clockwise, shape (N, 2)."""
-    from shapely import Polygon, polygonize, unary_union
-    from shapely.geometry import LineString, MultiPoint
-    from shapely.geometry.polygon import orient
+    """Return the outline of the cells inside, counter-clockwise, shape (N, 2); None without any camera."""
+    from shapely import LineString, Polygon, contains_xy, get_coordinates, polygonize, unary_union
 
     corners_m = _box_corners(lines[-4:])
     size_m = float(np.ptp(corners_m, axis=0).sum()) + 1.0
@@ -193,16 +196,17 @@ def _outline(plan: Plan, lines: list[WallLine], positions_m: Array) -> Array | N
         foot_m = middle_m + line.normal * (line.offset_m - line.normal @ middle_m)
         strings.append(LineString([foot_m - size_m * line.along, foot_m + size_m * line.along]))
     box = Polygon(corners_m).buffer(1e-6)
-    cells = [p for p in polygonize([unary_union(strings)]).geoms if box.contains(p.representative_point())]
+    faces = [face for face in polygonize([unary_union(strings)]).geoms if isinstance(face, Polygon)]
+    cells = [face for face in faces if box.contains(face.representative_point())]
     inside = _cut(plan, lines, cells)
-    if not inside.any():
-        return None
     union = unary_union([cells[index].buffer(1e-5) for index in np.flatnonzero(inside)])
-    parts = list(getattr(union, "geoms", [union]))
-    stands = MultiPoint(positions_m)
-    best = max(parts, key=lambda part: (len(getattr(part.intersection(stands), "geoms", [])), part.area))
-    ring = orient(Polygon(best.exterior).simplify(0.01)).exterior
-    return np.asarray(ring.coords)[:-1]
+    parts = [part for part in getattr(union, "geoms", [union]) if isinstance(part, Polygon)]
+    stands = [int(contains_xy(part, *positions_m.T).sum()) for part in parts]
+    if not any(stands):
+        return None
+    best = parts[max(range(len(parts)), key=lambda index: (stands[index], parts[index].area))]
+    outline_m: Array = get_coordinates(Polygon(best.exterior).simplify(0.01))[:-1]
+    return outline_m if _area_m2(outline_m) > 0 else outline_m[::-1]
 
 
 def _box_corners(sides: list[WallLine]) -> Array:
@@ -223,7 +227,7 @@ def _sides(lines: list[WallLine], points_m: Array) -> NDArray[np.int64]:
     return code
 
 
-def _cut(plan: Plan, lines: list[WallLine], cells: list) -> Flags:
+def _cut(plan: Plan, lines: list[WallLine], cells: "Sequence[Polygon]") -> Flags:
     """Label cells inside or outside by a minimum cut.
 
     Source: Boykov, Veksler, Zabih, Fast Approximate Energy Minimization via Graph Cuts, PAMI 2001.
@@ -250,7 +254,7 @@ def _cut(plan: Plan, lines: list[WallLine], cells: list) -> Flags:
 
 
 def _borders(
-    lines: list[WallLine], cell: object, code: int, place: dict[int, int]
+    lines: list[WallLine], cell: "Polygon", code: int, place: dict[int, int]
 ) -> list[tuple[int | None, float]]:
     """Return the neighbours of a cell (None: beyond the frontier) and what outline between them costs."""
     ring = np.asarray(cell.exterior.coords)

@@ -88,6 +88,7 @@ def test_the_scene_is_a_rigid_turn_with_up_on_z() -> None:
     scene_from_scan = floor.scene_from_scan
     assert np.allclose(scene_from_scan[:3, :3] @ scene_from_scan[:3, :3].T, np.eye(3), atol=1e-12)
     assert np.linalg.det(scene_from_scan[:3, :3]) == pytest.approx(1.0)
+    assert floor.up is not None
     assert np.allclose(scene_from_scan[:3, :3] @ floor.up, (0, 0, 1), atol=1e-12)
 
 

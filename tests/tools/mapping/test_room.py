@@ -44,7 +44,7 @@ def room_points(outline_m: Array, top_m: float = 2.5) -> Array:
 
 def cameras(stands: list[tuple[float, float]]) -> list[SceneCamera]:
     """Eight cameras at each stand that look round, somewhat down."""
-    found = []
+    found: list[SceneCamera] = []
     for x, y in stands:
         for yaw in np.arange(8) * np.pi / 4:
             forward = np.array([np.cos(yaw), np.sin(yaw), -0.25]) / np.hypot(1, 0.25)
