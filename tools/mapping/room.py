@@ -79,6 +79,8 @@ def estimate_room(
 ) -> RoomEstimate:
     """Find the outline of the room the cameras stood in.
 
+    The interval holds what walls, poses and unseen stretches leave open, not the error of the depth scale.
+
     Args:
         cloud: Surface points in the scene (+Z up, floor at z = 0).
         cameras: Where the frames were taken from, in the scene.
@@ -311,12 +313,9 @@ def _judged(outline_m: Array, lines: list[WallLine], plan: Plan, drift_m: float)
         return RoomEstimate(
             room, f"room outline from {len(outline_m)} wall lines, {unseen_m:.1f} m of it not seen"
         )
-    seen_m2 = float(plan.seen.sum()) * GRID_M**2
-    low_m2 = min(area_m2, seen_m2) - half_m2
-    room = Room(area_m2, outline_m, max(low_m2, 0.0), None, exact=False)
-    return RoomEstimate(
-        room, f"{open_m:.1f} m of the room's outline have no wall that was seen: the area is at least this"
-    )
+    low_m2 = max(min(area_m2, float(plan.seen.sum()) * GRID_M**2) - half_m2, 0.0)
+    note = f"{open_m:.1f} m of the room's outline are no wall that was seen: the area is at least {low_m2:.1f} m2"
+    return RoomEstimate(Room(area_m2, outline_m, low_m2, None, exact=False), note)
 
 
 def _area_m2(outline_m: Array) -> float:
