@@ -24,8 +24,8 @@ SHOWN = ("README.md", "Makefile", "pyproject.toml", "constraints.txt", "examples
 FENCE = re.compile(r"^```([\w-]*)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 #: Shown to a reader who has no checkout yet; running them here would prove nothing.
 BEFORE_A_CHECKOUT = ("git clone ", "cd ")
-#: `question` blocks are asked by the tests of the planner.
-NOT_CODE = ("", "text", "mermaid", "markdown", "question")
+#: `question` and `refused` blocks are asked by the tests of the planner.
+NOT_CODE = ("", "text", "mermaid", "markdown", "question", "refused")
 RUN_LIMIT_S = 300
 
 
