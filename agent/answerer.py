@@ -6,6 +6,7 @@ from typing import Any
 from spatial_agent.agent.answer import Answer
 from spatial_agent.agent.comparison import Verdict, compare
 from spatial_agent.agent.evidence import to_json
+from spatial_agent.agent.executor import is_own
 from spatial_agent.agent.planner.options import match_option
 from spatial_agent.agent.task import SpatialTask
 from spatial_agent.tools.contract import Evidence, Finding, Json
@@ -25,9 +26,9 @@ def answer_task(
         failures: Calls that failed.
         weak: Why a piece of evidence is weak, by its id.
     """
-    own = [item for item in evidence if item.call_id.startswith("c")]
+    own = [item for item in evidence if is_own(item.call_id)]
     carried = tuple(to_json(item) for item in evidence)
-    failed = [failure["message"] for failure in failures if failure["call_id"].startswith("c")]
+    failed = [failure["message"] for failure in failures if is_own(failure["call_id"])]
     if failed or not own:
         return abstain("; ".join(failed) or "nothing was measured", carried)
     verdict = compare(task, [item.finding for item in own]) if task.comparison else _stated(own[0].finding)

@@ -9,6 +9,14 @@ from spatial_agent.agent.evidence import to_json
 from spatial_agent.tools.contract import ToolCall, ToolResult, ToolRunner
 from spatial_agent.tools.errors import ToolFailedError
 
+#: First letter of the ids of a task's own calls; second routes have another.
+OWN = "c"
+
+
+def is_own(call_id: str) -> bool:
+    """Return whether a call belongs to the task itself rather than to a second route."""
+    return call_id.startswith(OWN)
+
 
 def call_to_json(call: ToolCall) -> dict[str, Any]:
     """Return a call as plain JSON."""

@@ -8,11 +8,13 @@ import argparse
 import itertools
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from spatial_agent.agent.agent import SpatialAgent
@@ -29,6 +31,8 @@ OUT = Path("out/demo")
 RELATIVE_TOLERANCE = 0.05
 TOLERANCE_M = {"m": 0.03, "cm": 3.0}
 MOST_OBJECTS = 4
+LONGEST_QUESTION = 110
+VERDICTS = {True: "right", False: "WRONG", None: ""}
 
 console = Console(soft_wrap=True, highlight=False)
 
@@ -61,16 +65,15 @@ def show(agent: SpatialAgent, scan: Path, out: Path) -> bool:
         json.loads(truths.read_text("utf-8")) if truths.is_file() else list(own_questions(loaded.scene))
     )
     table = Table(
-        "question", "answer", "truth", "", title=f"{scan.name}: {len(loaded.scene.objects)} objects"
+        "kind", "question", "answer", "truth", "", title=f"{scan.name}: {len(loaded.scene.objects)} objects"
     )
     verdicts = []
     for number, item in enumerate(questions, start=1):
         answer = agent.ask(scan, item["question"], options=item.get("options", ()))
         verdict = is_right(answer, item["truth"]) if "truth" in item else None
         verdicts.append(verdict)
-        table.add_row(
-            asked(item), said(answer), told(item), {True: "right", False: "WRONG", None: ""}[verdict]
-        )
+        cells = (item.get("kind", ""), asked(item), said(answer, item), told(item), VERDICTS[verdict])
+        table.add_row(*map(escape, cells))
         write_answer_picture(loaded, answer, out / f"answer-{number:02d}.png")
     console.print(table)
     for path in write_scene_folder(loaded, out):
@@ -96,8 +99,8 @@ def own_questions(scene: SceneMap) -> Iterator[dict[str, Any]]:
 
 def is_right(answer: Answer, truth: Any) -> bool:  # noqa: ANN401 - whatever JSON holds
     """Compare an answer with the truth: numbers within tolerance, everything else exactly."""
-    if answer.abstained:
-        return False
+    if answer.abstained or truth is None:
+        return answer.abstained and truth is None
     if answer.choice is not None:
         return answer.choice == truth
     if isinstance(truth, float):
@@ -107,22 +110,34 @@ def is_right(answer: Answer, truth: Any) -> bool:  # noqa: ANN401 - whatever JSO
 
 
 def asked(item: dict[str, Any]) -> str:
-    """Return the first line of a question, and its options."""
-    options: Sequence[str] = item.get("options", ())
-    return "\n".join([item["question"].partition("\n")[0], *(f"   {option}" for option in options)])
+    """Return the beginning of a question."""
+    return shorten(item["question"], LONGEST_QUESTION, placeholder=" ...")
 
 
-def said(answer: Answer) -> str:
-    """Return an answer with its unit and margin."""
-    if answer.abstained or answer.choice is not None or answer.margin is None:
-        return answer.text
+def said(answer: Answer, item: dict[str, Any]) -> str:
+    """Return an answer as people read it: letters with what stands behind them, numbers with their margin."""
+    if answer.choice is not None:
+        return option_of(item, answer.choice)
+    if answer.abstained:
+        return f"refused: {shorten(str(answer.reason), LONGEST_QUESTION, placeholder=' ...')}"
+    if answer.margin is None:
+        return shorten(answer.text, LONGEST_QUESTION, placeholder=" ...")
     return f"{answer.value:.4g} {answer.unit} ± {answer.margin:.2g}"
 
 
 def told(item: dict[str, Any]) -> str:
     """Return the truth as text."""
     truth = item.get("truth", "")
+    if truth is None:
+        return "cannot be answered"
+    if "options" in item and truth:
+        return option_of(item, truth)
     return f"{truth:.4g}" if isinstance(truth, float) else str(truth)
+
+
+def option_of(item: dict[str, Any], letter: str) -> str:
+    """Return the option of a letter."""
+    return next(option for option in item["options"] if option.startswith(f"{letter}. "))
 
 
 if __name__ == "__main__":

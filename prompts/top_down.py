@@ -1,5 +1,6 @@
 """The scene from above: floor plan, objects, cameras, and what was measured."""
 
+import colorsys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from spatial_agent.tools.scene import SceneMap
 
 Mark = Mapping[str, Any]
 MARGIN_M = 0.4
+#: Steps of this share of the circle of hues never come near each other soon.
+GOLDEN_SHARE = 0.618034
 #: Boundaries of each division, degrees counter-clockwise from straight ahead.
 BOUNDARIES_DEG: dict[str, tuple[float, ...]] = {
     "two": (0.0, 180.0),
@@ -96,7 +99,10 @@ def draw_top_down(
 
 def object_colour(number: int) -> Colour:
     """Return the colour of the object at that position in its scene: the same in every picture."""
-    return PALETTE[number % len(PALETTE)]
+    if number < len(PALETTE):
+        return PALETTE[number]
+    red, green, blue = colorsys.hsv_to_rgb(number * GOLDEN_SHARE % 1.0, 0.75, 0.8)
+    return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def _extent_m(scene: SceneMap) -> NDArray[np.float64]:

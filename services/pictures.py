@@ -1,7 +1,7 @@
 """Pictures of answers, and scenes in the formats other programs read."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from spatial_agent.agent.answer import Answer
+from spatial_agent.agent.executor import is_own
 from spatial_agent.agent.state import LoadedScene
 from spatial_agent.prompts.canvas import INK, PAPER
 from spatial_agent.prompts.marked_frame import best_camera, draw_marked_frame
@@ -24,8 +25,10 @@ def answer_picture(loaded: LoadedScene, answer: Answer) -> Image.Image:
 
     Scenes without frames get the map alone, scenes without gravity the frame alone.
     """
-    marks = [mark for item in answer.evidence for mark in item["marks"]]
-    ids = list(dict.fromkeys(name for item in answer.evidence for name in item["objects"]))
+    # Second routes check the answer; drawn beside it they would only look like another one.
+    own = [item for item in answer.evidence if is_own(item["call_id"])]
+    marks = [mark for item in own for mark in item["marks"]]
+    ids = list(dict.fromkeys(name for item in own for name in item["objects"]))
     panels = []
     camera = best_camera(loaded.scene, ids)
     if camera is not None and loaded.frames is not None:
@@ -34,7 +37,14 @@ def answer_picture(loaded: LoadedScene, answer: Answer) -> Image.Image:
             panels.append(draw_marked_frame(loaded.scene, camera, rgb, ids, marks))
     if loaded.scene.up is not None:
         panels.append(draw_top_down(loaded.scene, marks, highlight=ids, size_px=HEIGHT_PX))
-    return _captioned(panels, answer.text)
+    return _captioned(panels, caption(answer, [item["claim"] for item in own]))
+
+
+def caption(answer: Answer, claims: Sequence[str]) -> str:
+    """Return the answer as a sentence: a bare letter or number with what it rests on."""
+    if answer.abstained or not claims or claims[0] in answer.text:
+        return answer.text
+    return f"{answer.text}  -  {' '.join(claims)}"
 
 
 def write_answer_picture(loaded: LoadedScene, answer: Answer, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from spatial_agent.agent.executor import OWN
 from spatial_agent.agent.planner.grammar import parse
 from spatial_agent.agent.task import Intent, Reference, SpatialTask
 from spatial_agent.tools.contract import Json, ToolCall
@@ -19,7 +20,7 @@ class GrammarPlanner:
     def plan(self, task: SpatialTask, scene: str) -> tuple[ToolCall, ...]:
         """Return the calls that measure what the task needs, of the scene behind a reference."""
         return tuple(
-            ToolCall(f"c{number}", tool, {"scene": scene} | arguments)
+            ToolCall(f"{OWN}{number}", tool, {"scene": scene} | arguments)
             for number, (tool, arguments) in enumerate(PLANS[task.intent](task), start=1)
         )
 

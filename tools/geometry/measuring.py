@@ -66,7 +66,7 @@ def measure_centre_distance(scene: SceneMap, a: SceneObject, b: SceneObject) -> 
         ScaleError: If the scale of the scene is only relative.
     """
     scene.require_metric("a distance")
-    first, second = corrected_box(scene, a), corrected_box(scene, b)
+    first, second = corrected_box(a), corrected_box(b)
     value_m = centre_distance(first, second)
     if not (is_measured(a) or is_measured(b)):
         return Measurement.given(value_m, "m", "between box centres")
@@ -91,14 +91,15 @@ def measure_size(scene: SceneMap, item: SceneObject, dimension: Dimension) -> Me
     scene.require_metric("a size")
     if dimension != "longest":
         scene.require_up(f"a {dimension}")
-    box = corrected_box(scene, item)
+    box = corrected_box(item)
     value_m = size_of(box, dimension)
     if not is_measured(item):
         return Measurement.given(value_m, "m", f"{dimension} of the box")
     axis = int(np.abs(box.extent_m - value_m).argmin())
-    std_m = intervals.combined_std(scene, _ends(scene, item, box, axis))
+    low_std_m, std_m = intervals.one_sided_std(scene, _ends(scene, item, box, axis))
     how = f"{dimension} of the box round observed points"
-    return margin_90(value_m, std_m, "m", how, at_least=_may_go_on(item, axis))
+    at_least = _may_go_on(item, axis)
+    return margin_90(value_m, std_m, "m", how, low_std=low_std_m, at_least=at_least)
 
 
 def measure_room(scene: SceneMap, definition: Literal["plain", "vsi"] = "plain") -> Measurement:
@@ -106,8 +107,9 @@ def measure_room(scene: SceneMap, definition: Literal["plain", "vsi"] = "plain")
 
     Args:
         scene: The scene.
-        definition: ``"plain"`` is the area of the outline; ``"vsi"`` the benchmark's alpha shape of all
-            surface points, where there are any.
+        definition: ``"plain"`` is the area of the outline. So is ``"vsi"``: the benchmark's alpha shape
+            of a whole scan comes to that, while the alpha shape of this scan would leave out whatever
+            floor furniture hid. Only where no outline was found is it taken of the points, as "at least".
 
     Raises:
         InvalidValueError: If the scene has no floor plan.
@@ -117,15 +119,16 @@ def measure_room(scene: SceneMap, definition: Literal["plain", "vsi"] = "plain")
     scene.require_metric("a room area")
     scene.require_up("a room area")
     room = scene.room
+    if room is None and definition == "vsi" and scene.cloud is not None:
+        seen_m2 = benchmark.vsi_room_area(scene.cloud.xyz_m)
+        return Measurement(seen_m2, "m2", seen_m2, None, "alpha shape of all surface points")
     if room is None:
         raise InvalidValueError("room: this scene has no floor plan; it needs frames that show the floor")
     if room.exact or room.polygon_m is None:
         return Measurement.given(room.area_m2, "m2", "given with the scene")
-    area_m2, how = room.area_m2, "area of the floor outline"
-    if definition == "vsi" and scene.cloud is not None:
-        area_m2, how = benchmark.vsi_room_area(scene.cloud.xyz_m), "alpha shape of all surface points"
     std_m2 = intervals.room_std(scene, room, room.polygon_m)
-    return margin_90(area_m2, std_m2, "m2", how, at_least=room.area_high_m2 is None)
+    how = "area of the floor outline"
+    return margin_90(room.area_m2, std_m2, "m2", how, at_least=room.area_high_m2 is None)
 
 
 def measure_direction(
@@ -142,7 +145,7 @@ def measure_direction(
     """
     scene.require_up("left and right")
     items = (observer, facing, target)
-    boxes = [corrected_box(scene, item) for item in items]
+    boxes = [corrected_box(item) for item in items]
     at, faced, sought = (box.centre_m[:2] for box in boxes)
     angle_deg = signed_angle_deg(at, faced, sought)
     if not any(map(is_measured, items)):
@@ -160,7 +163,7 @@ def measure_vsi_distance(scene: SceneMap, a: SceneObject, b: SceneObject) -> tup
         ScaleError: If the scale of the scene is only relative.
     """
     scene.require_metric("a distance")
-    boxes = corrected_box(scene, a), corrected_box(scene, b)
+    boxes = corrected_box(a), corrected_box(b)
     points_m = np.stack(nearest_points_of_boxes(*boxes))
     value_m = benchmark.vsi_distance(boxes[:1], boxes[1:])
     return _length(scene, a, b, points_m, value_m, "between box surfaces, as VSI-Bench does"), points_m
@@ -173,7 +176,7 @@ def measure_vsi_size(scene: SceneMap, item: SceneObject) -> Measurement:
         ScaleError: If the scale of the scene is only relative.
     """
     longest = measure_size(scene, item, "longest").to("cm")
-    value_cm = float(benchmark.vsi_size_cm(corrected_box(scene, item)))
+    value_cm = float(benchmark.vsi_size_cm(corrected_box(item)))
     how = "longest edge of the box, as VSI-Bench does"
     if longest.exact:
         return Measurement.given(value_cm, "cm", how)
@@ -196,7 +199,7 @@ def measure_height_above_floor(scene: SceneMap, item: SceneObject, of: HeightOf 
     """
     scene.require_metric("a height")
     scene.require_up("a height above the floor")
-    heights_m = corrected_box(scene, item).corners_m[:, 2]
+    heights_m = corrected_box(item).corners_m[:, 2]
     value_m = {"bottom": heights_m.min(), "centre": heights_m.mean(), "top": heights_m.max()}[of]
     how = f"{of} above the floor"
     if not is_measured(item):
@@ -205,13 +208,13 @@ def measure_height_above_floor(scene: SceneMap, item: SceneObject, of: HeightOf 
     return Measurement(float(value_m), "m", *_around(float(value_m), std_m), how)
 
 
-def corrected_box(scene: SceneMap, item: SceneObject) -> OrientedBox:
-    """Return the box of an object with what mapping loses at its ends put back; a given box as it is."""
+def corrected_box(item: SceneObject) -> OrientedBox:
+    """Return the box of an object, longer where it usually goes on unseen; a given box as it is."""
     if not is_measured(item):
         return item.box
-    box = item.box
-    grown_m = np.maximum(box.extent_m + intervals.size_bias_m(scene, item), 0.0)
-    return OrientedBox(box.centre_m, grown_m, box.world_from_box)
+    box, beyond_m = item.box, intervals.unseen_bias_m(item)
+    centre_m = box.centre_m + box.world_from_box @ (beyond_m[:, 1] - beyond_m[:, 0]) / 2
+    return OrientedBox(centre_m, box.extent_m + beyond_m.sum(axis=1), box.world_from_box)
 
 
 def _length(
@@ -221,7 +224,7 @@ def _length(
         return Measurement.given(value_m, "m", how)
     along = _unit(points_m[1] - points_m[0], b.box.centre_m - a.box.centre_m)
     errors = (surface_error(scene, a, points_m[0], along), surface_error(scene, b, points_m[1], -along))
-    std_m, low_std_m = intervals.gap_std(scene, errors)
+    std_m, low_std_m = intervals.one_sided_std(scene, errors)
     return margin_90(value_m, std_m, "m", how, low_std=low_std_m)
 
 

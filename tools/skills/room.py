@@ -17,7 +17,7 @@ def room(scene: SceneMap, definition: Literal["plain", "vsi"] = "plain", unit: s
 
     Args:
         scene: The scene.
-        definition: "vsi" is the benchmark's alpha-shape area of the scanned points.
+        definition: "vsi" rounds to 0.1 m² as the benchmark does.
         unit: Unit of the answer.
     """
     vsi = definition == "vsi"

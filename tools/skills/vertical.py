@@ -25,7 +25,8 @@ def vertical(scene: SceneMap, a: str, b: str) -> Finding:
     scene.require_up("above and below")
     first, second = resolve_one(scene, a), resolve_one(scene, b)
     relation = vertical_relation(first.box, second.box)
-    close = abs(relation.clearance_m) < CONTACT_M and relation.name != "level"
+    resting = rests_on(first.box, second.box)
+    close = abs(relation.clearance_m) < CONTACT_M and relation.name != "level" and not resting
     return Finding(
         claim=f"{capitalised(the(scene, first))} is {relation.name} "
         f"{'with ' if relation.name == 'level' else ''}{the(scene, second)}; its centre is "
@@ -37,7 +38,7 @@ def vertical(scene: SceneMap, a: str, b: str) -> Finding:
         details={
             "clearance_m": relation.clearance_m,
             "rise_m": relation.rise_m,
-            "resting_on": rests_on(first.box, second.box),
+            "resting_on": resting,
         },
     )
 
