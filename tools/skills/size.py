@@ -23,6 +23,16 @@ WORDS: dict[str, str] = {
 }
 
 
+#: What the smallest and the largest are called.
+EXTREMES: dict[str, tuple[str, str]] = {
+    "longest": ("smallest", "largest"),
+    "height": ("lowest", "tallest"),
+    "width": ("narrowest", "widest"),
+    "depth": ("shallowest", "deepest"),
+    "length": ("shortest", "longest"),
+}
+
+
 @skill("size")
 def size(
     scene: SceneMap,
@@ -77,7 +87,7 @@ def size_extreme(
     ranked = rank(sizes, select)
     winner = groups[ranked.winner][0]
     return Finding(
-        claim=f"{capitalised(the(scene, winner))} is the {'largest' if select == 'most' else 'smallest'}: "
+        claim=f"{capitalised(the(scene, winner))} is the {EXTREMES[dimension][select == 'most']}: "
         f"{quantity(sizes[ranked.winner])} {WORDS[dimension]}.",
         value=ranked.winner,
         definition=f"size.{dimension}",
