@@ -106,7 +106,7 @@ def build_graph(checkpointer: Any = None) -> CompiledStateGraph[Any, Any, Any, A
     return graph.compile(checkpointer=checkpointer)
 
 
-def _traced(node: Node) -> Callable[[AgentState, Runtime[RunContext]], Awaitable[JsonObject]]:
+def _traced(node: Node) -> Any:  # noqa: ANN401 - langgraph takes many kinds of callables
     async def run(state: AgentState, runtime: Runtime[RunContext]) -> JsonObject:
         update = await node(state, runtime.context)
         runtime.context.trace.record(node.__name__, update)

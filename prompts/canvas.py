@@ -51,6 +51,8 @@ class Canvas:
 
     def line(self, points: Sequence[Point], colour: Colour, width: int = 2, dashed: bool = False) -> None:
         """Draw an open line."""
+        if len(points) < 2:
+            return
         if not dashed:
             self._draw.line([tuple(point) for point in points], fill=colour, width=width, joint="curve")
             return

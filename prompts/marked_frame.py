@@ -60,7 +60,7 @@ def draw_marked_frame(
             ends = np.array([mark["from_m"], mark["to_m"]], float)
             _draw_line(canvas, camera, ends, MEASURED, zoom, width=4)
             middle, visible = _pixels(camera, ends.mean(axis=0, keepdims=True))
-            if visible[0]:
+            if visible.all():
                 at = middle[0] * zoom
                 canvas.label((float(at[0]), float(at[1]) - 16), str(mark["label"]), MEASURED, 18)
     return canvas.image
@@ -77,7 +77,7 @@ def _draw_line(
     """Draw a straight line of the scene, leaving out what lies behind the camera."""
     steps = np.linspace(0.0, 1.0, LINE_STEPS)[:, None]
     pixels, _ = _pixels(camera, ends_m[0] + steps * (ends_m[1] - ends_m[0]))
-    front = np.isfinite(pixels).all(axis=1)
+    front: NDArray[np.bool_] = np.isfinite(pixels).all(axis=1)
     for start, end, drawn in zip(pixels * zoom, pixels[1:] * zoom, front[:-1] & front[1:], strict=False):
         if drawn:
             canvas.line([(float(start[0]), float(start[1])), (float(end[0]), float(end[1]))], colour, width)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -81,8 +82,11 @@ def draw_top_down(
     for number, item in enumerate(scene.objects):
         strong = not highlight or item.id in highlight
         colour = object_colour(number) if strong else (165, 168, 172)
-        outline = view.pixels(np.array(footprint(item.box).exterior.coords)[:-1])
-        canvas.polygon(outline, colour, fill_alpha=95 if strong else 40)
+        outline = view.pixels(shapely.get_coordinates(footprint(item.box)))
+        if len(outline) > 2:
+            canvas.polygon(outline, colour, fill_alpha=95 if strong else 40)
+        else:
+            canvas.line(outline, colour, 3)
     for camera in scene.cameras:
         ahead = camera.pose.position_m + 0.18 * camera.pose.forward
         canvas.line(view.pixels(np.stack([camera.pose.position_m, ahead])), (150, 150, 160), 1)

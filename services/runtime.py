@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from spatial_agent.agent.agent import SpatialAgent
 from spatial_agent.agent.planner.planning import GrammarPlanner
@@ -51,7 +51,7 @@ def choose_perception(
     """
     if profile not in get_args(Profile):
         raise ConfigurationError(f"unknown profile {profile!r}; expected {' or '.join(get_args(Profile))}")
-    chosen = instances or ("recorded" if profile == "recorded" else None)
+    chosen = cast("Instances | None", instances or ("recorded" if profile == "recorded" else None))
     if chosen is None:
         raise ConfigurationError(
             "profile 'open' has no permissively licensed instance segmenter yet; choose one with "

@@ -71,7 +71,7 @@ class SceneStore:
             return loaded
 
     async def _find(self, runner: ToolRunner, name: str) -> LoadedScene:
-        opened = self._given.get(name) or await asyncio.to_thread(self._open, Path(name))
+        opened = self._given[name] if name in self._given else await asyncio.to_thread(self._open, Path(name))
         if isinstance(opened, SceneMap):
             return LoadedScene(opened, None, cached=True)
         key = self._cache.key(opened.content_hash, self._segmenter)
@@ -110,6 +110,5 @@ def _fingerprint(name: str) -> int:
     if name.startswith("memory:") or not path.exists():
         return 0
     files = sorted([*path.glob("*"), *path.glob("*/*")]) if path.is_dir() else [path]
-    return hash(
-        tuple((str(file), status.st_size, status.st_mtime_ns) for file in files if (status := file.stat()))
-    )
+    states = [(str(file), file.stat()) for file in files]
+    return hash(tuple((file, state.st_size, state.st_mtime_ns) for file, state in states))

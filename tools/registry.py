@@ -8,7 +8,6 @@ and those of other distributions come the same way: through the entry-point grou
 import difflib
 import inspect
 import re
-import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -90,7 +89,7 @@ class Tool:
     def _model(self) -> Any:  # noqa: ANN401 - a class pydantic makes at run time
         from pydantic import ConfigDict, create_model
 
-        fields = {
+        fields: dict[str, Any] = {
             name: (self._hints[name], ... if parameter.default is parameter.empty else parameter.default)
             for name, parameter in inspect.signature(self.function).parameters.items()
             if name not in self.references
@@ -220,9 +219,4 @@ def _declare(name: str, version: str, kind: ToolKind) -> Callable[[Function], Fu
 
 
 def _is_reference(name: str, hint: object) -> bool:
-    return (
-        name != "return"
-        and isinstance(hint, type)
-        and not isinstance(hint, types.GenericAlias)
-        and not issubclass(hint, JSON_TYPES)
-    )
+    return name != "return" and isinstance(hint, type) and not issubclass(hint, JSON_TYPES)

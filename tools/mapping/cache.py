@@ -125,7 +125,9 @@ def _cloud_arrays(name: str, cloud: PointCloud | None) -> dict[str, NDArray[Any]
 def _cloud(arrays: Mapping[str, NDArray[Any]], name: str) -> PointCloud | None:
     if f"{name}/xyz_m" not in arrays:
         return None
-    parts = {part: arrays[f"{name}/{part}"] for part in CLOUD_PARTS if f"{name}/{part}" in arrays}
+    parts: dict[str, Any] = {
+        part: arrays[f"{name}/{part}"] for part in CLOUD_PARTS if f"{name}/{part}" in arrays
+    }
     return PointCloud(
         **{
             part: value.astype(np.float64) if value.dtype == np.float32 else value

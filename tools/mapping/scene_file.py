@@ -27,7 +27,7 @@ from spatial_agent.tools.scene.map import (
     SceneQuality,
 )
 
-FORMAT = "spatial-agent/scene@1"
+FORMAT: Literal["spatial-agent/scene@1"] = "spatial-agent/scene@1"
 LARGEST_FILE_MB = 64
 Matrix = NDArray[np.float64]
 

@@ -210,8 +210,9 @@ def _given_turn(angle_deg: float, position_m: np.ndarray, item: SceneObject) -> 
 def _turned(turn: Measurement, by_deg: float) -> Measurement:
     value = 180.0 - (180.0 - turn.value - by_deg) % 360.0
     shift = value - turn.value
-    ends = [None if end is None else end + shift for end in (turn.low, turn.high)]
-    return Measurement(value, "deg", *ends, turn.how, turn.exact)
+    low = None if turn.low is None else turn.low + shift
+    high = None if turn.high is None else turn.high + shift
+    return Measurement(value, "deg", low, high, turn.how, turn.exact)
 
 
 def _relative(turn: Measurement, other: Measurement, facing_away: bool) -> Measurement:

@@ -9,9 +9,6 @@ import numpy as np
 from spatial_agent.tools.scene import Measurement
 from spatial_agent.tools.skills.wording import quantity
 
-#: Half-width of a 90 % interval in standard deviations.
-Z90 = 1.645
-
 
 @dataclass(frozen=True)
 class Ranking:
@@ -56,8 +53,7 @@ def rank(measured: Mapping[str, Measurement], select: Literal["least", "most"]) 
 
 def gap_margin(a: Measurement, b: Measurement) -> float:
     """Return the 90 % half-width of the difference of two independent measurements, in their unit."""
-    sigmas = [_half_width(item) / Z90 for item in (a, b)]
-    return Z90 * float(np.hypot(*sigmas))
+    return float(np.hypot(_half_width(a), _half_width(b)))
 
 
 def _half_width(item: Measurement) -> float:
