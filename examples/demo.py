@@ -102,7 +102,7 @@ def is_right(answer: Answer, truth: Any) -> bool:  # noqa: ANN401 - whatever JSO
     if answer.abstained or truth is None:
         return answer.abstained and truth is None
     if answer.choice is not None:
-        return answer.choice == truth
+        return bool(answer.choice == truth)
     if isinstance(truth, float):
         allowed = max(RELATIVE_TOLERANCE * abs(truth), TOLERANCE_M.get(answer.unit or "", 0.0))
         return abs(float(answer.value) - truth) <= allowed
@@ -137,7 +137,8 @@ def told(item: dict[str, Any]) -> str:
 
 def option_of(item: dict[str, Any], letter: str) -> str:
     """Return the option of a letter."""
-    return next(option for option in item["options"] if option.startswith(f"{letter}. "))
+    options: list[str] = item["options"]
+    return next(option for option in options if option.startswith(f"{letter}. "))
 
 
 if __name__ == "__main__":

@@ -77,7 +77,8 @@ def _draw_line(
     """Draw a straight line of the scene, leaving out what lies behind the camera."""
     steps = np.linspace(0.0, 1.0, LINE_STEPS)[:, None]
     pixels, _ = _pixels(camera, ends_m[0] + steps * (ends_m[1] - ends_m[0]))
-    front: NDArray[np.bool_] = np.isfinite(pixels).all(axis=1)
+    # A point behind the camera has neither coordinate.
+    front = np.isfinite(pixels[:, 0])
     for start, end, drawn in zip(pixels * zoom, pixels[1:] * zoom, front[:-1] & front[1:], strict=False):
         if drawn:
             canvas.line([(float(start[0]), float(start[1])), (float(end[0]), float(end[1]))], colour, width)

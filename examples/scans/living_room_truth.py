@@ -78,7 +78,7 @@ def surface_distances(meshes: dict[int, tuple[np.ndarray, np.ndarray]]) -> dict[
     for a, b in itertools.combinations(sorted(meshes), 2):
         exact = max(0.0, fcl.distance(models[a], models[b]))
         nearest = trees[b].query(clouds[a], distance_upper_bound=exact + 0.05)[0]  # none within: infinite
-        gaps.append(float(nearest.min()) - exact)
+        gaps.append(float(np.min(nearest)) - exact)
         distances[f"{a}-{b}"] = round(exact, 4)
     print(f"distances: sampled minus exact from {1000 * min(gaps):.2f} to {1000 * max(gaps):.2f} mm")
     return distances
