@@ -16,10 +16,10 @@ Pixels = NDArray[np.bool_]
 
 #: An occlusion edge bends inverse depth by this share of itself; a plane, however slanted, not at all.
 EDGE_SHARE = 0.04
-#: How much too large an outline may be: pixels, and share of the square root of its area on top.
-RECORDED_BLEED_PX, RECORDED_BLEED_SHARE = 2, 0.0
-DETECTED_BLEED_PX, DETECTED_BLEED_SHARE = 2, 0.015
-MOST_BLEED_PX = 8
+#: How much too large the outline of a detector may be: pixels, and share of the square root of its area on top.
+BLEED_PX, BLEED_SHARE, MOST_BLEED_PX = 2, 0.015, 8
+#: How much too large a recorded outline is at most; where it has too little silhouette to tell, the middle is taken.
+RECORDED_BLEED_PX, LEAST_SILHOUETTE_PX = 3, 30
 #: Pieces of a mask are apart where the gap exceeds all of: metres, share of the depth, pixels.
 GAP_M, GAP_SHARE, GAP_PX = 0.05, 0.02, 4.0
 #: Recorded pieces below this share of the whole are dropped.
@@ -82,8 +82,7 @@ def lift(mask: InstanceMask, frame: Frame, most_points: int = 4000) -> Sighting:
     pixels = resampled(mask.pixels, frame.depth.z_m.shape)
     border = bool(pixels[[0, -1]].any() or pixels[:, [0, -1]].any())
     recorded = mask.instance_id is not None
-    bleed_px = _bleed_px(int(pixels.sum()), recorded)
-    xyz_m = _camera_points(pixels, frame.depth.z_m, header.intrinsics, bleed_px)
+    xyz_m, bleed_px = _camera_points(pixels, frame.depth.z_m, header.intrinsics, recorded)
     depth_m = float(np.median(xyz_m[:, 2])) if len(xyz_m) else 0.0
     xyz_m = xyz_m[_kept_pieces(xyz_m, depth_m, depth_m / header.intrinsics.fx, recorded)]
     sigma_m = depth_sigma_m(xyz_m[:, 2].astype(np.float32))
@@ -124,7 +123,7 @@ def surely_own(pixels: Pixels, z_m: Array, bleed_px: int) -> Pixels:
         z_m: Z-depth, shape (H, W), 0 = none.
         bleed_px: How many pixels too large the outline may be.
     """
-    inverse = np.divide(1.0, z_m, out=np.zeros_like(z_m), where=z_m > 0)
+    inverse = _inverse(z_m)
     inside = pixels.copy()
     for _ in range(bleed_px):
         inside &= ~_touched(inside, inverse)
@@ -172,15 +171,45 @@ def _cells(ijk: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]
     return np.column_stack(np.unravel_index(distinct, tuple(size))) + low, cell_of
 
 
-def _camera_points(pixels: Pixels, z_m: NDArray[np.float32], camera: CameraIntrinsics, bleed_px: int) -> Array:
-    window = _window(pixels, bleed_px + 2)
+def seen_bleed_px(pixels: Pixels, z_m: Array) -> int:
+    """Return by how many pixels a mask is too large, as seen where it hangs over an occlusion edge.
+
+    Along a silhouette everything in the mask that lies behind its own border's edge is not the object's.
+
+    Args:
+        pixels: The mask, shape (H, W).
+        z_m: Z-depth, shape (H, W), 0 = none.
+    """
+    from scipy.ndimage import binary_erosion, maximum_filter
+
+    inverse = _inverse(z_m)
+    reach = RECORDED_BLEED_PX
+    rim = pixels & ~binary_erosion(pixels, np.ones((3, 3)), iterations=reach + 1, border_value=1)
+    nearest = maximum_filter(np.where(pixels, inverse, 0.0), 2 * reach + 1)
+    behind = rim & (inverse > 0) & (nearest > inverse * (1 + 2 * EDGE_SHARE))
+    silhouette = rim & ~behind & _before_edges(inverse)
+    length_px = np.count_nonzero(silhouette)
+    if length_px < LEAST_SILHOUETTE_PX:
+        return reach // 2
+    return min(reach, round(np.count_nonzero(behind) / length_px))
+
+
+def _camera_points(
+    pixels: Pixels, z_m: NDArray[np.float32], camera: CameraIntrinsics, recorded: bool
+) -> tuple[Array, int]:
+    """Return the points of the pixels that are surely the mask's own, and how wide a border was taken off."""
+    window = _window(pixels, MOST_BLEED_PX + 2)
     if window is None:
-        return np.empty((0, 3))
-    near_m = z_m[window].astype(np.float64)
-    own = surely_own(pixels[window], near_m, bleed_px)
+        return np.empty((0, 3)), 0
+    mask, near_m = pixels[window], z_m[window].astype(np.float64)
+    area_px = np.count_nonzero(mask)
+    bleed_px = min(MOST_BLEED_PX, round(BLEED_PX + BLEED_SHARE * np.sqrt(area_px)))
+    if recorded:
+        bleed_px = seen_bleed_px(mask, near_m)
+    own = surely_own(mask, near_m, bleed_px)
     rows, columns = np.nonzero(own)
     uv_px = np.column_stack([columns + window[1].start, rows + window[0].start])
-    return unproject_pixels(camera, uv_px, near_m[own])
+    return unproject_pixels(camera, uv_px, near_m[own]), bleed_px
 
 
 def _kept_pieces(xyz_m: Array, depth_m: float, pixel_m: float, recorded: bool) -> Pixels:
@@ -194,10 +223,8 @@ def _kept_pieces(xyz_m: Array, depth_m: float, pixel_m: float, recorded: bool) -
     return kept
 
 
-def _bleed_px(area_px: int, recorded: bool) -> int:
-    if recorded:
-        return round(RECORDED_BLEED_PX + RECORDED_BLEED_SHARE * np.sqrt(area_px))
-    return min(MOST_BLEED_PX, round(DETECTED_BLEED_PX + DETECTED_BLEED_SHARE * np.sqrt(area_px)))
+def _inverse(z_m: Array) -> Array:
+    return np.divide(1.0, z_m, out=np.zeros_like(z_m), where=z_m > 0)
 
 
 def _window(pixels: Pixels, margin: int) -> tuple[slice, slice] | None:
@@ -221,6 +248,18 @@ def _touched(inside: Pixels, inverse: Array) -> Pixels:
         touched_[:-1] |= border
         touched_[1:] |= border
     return touched & inside
+
+
+def _before_edges(inverse: Array) -> Pixels:
+    """Return the pixels next to something much farther, shape (H, W)."""
+    before = np.zeros(inverse.shape, bool)
+    for axis in (0, 1):
+        before_, inverse_ = np.moveaxis(before, axis, 0), np.moveaxis(inverse, axis, 0)
+        first, second = inverse_[:-1], inverse_[1:]
+        known = (first > 0) & (second > 0)
+        before_[:-1] |= known & (first > second * (1 + 2 * EDGE_SHARE))
+        before_[1:] |= known & (second > first * (1 + 2 * EDGE_SHARE))
+    return before
 
 
 def _behind_edges(inverse: Array) -> Pixels:

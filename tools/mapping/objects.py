@@ -18,8 +18,9 @@ Coverage = tuple[float, float, float, float, float, float]
 
 #: An object needs this many depth pixels and surface points.
 LEAST_PIXELS, LEAST_POINTS = 40, 12
-#: Surface this close to the floor is the floor's, unless all of the object lies that low.
-FLOOR_M, FLAT_M = 0.02, 0.06
+#: Surface within this many times the noise of the floor is the floor's, within limits in metres, unless all of the
+#: object lies that low.
+FLOOR_SIGMA, FLOOR_M, FLAT_M = 2.5, (0.005, 0.03), 0.06
 #: An object ends on the floor where it was seen down to this, plus its noise and the border taken off.
 STANDING_M = 0.08
 #: An object higher up than this is not thought to reach down to the floor unseen, nor one whose underside was seen.
@@ -131,7 +132,7 @@ def _off_the_floor(surface: Surface) -> Surface:
     heights_m = surface.xyz_m[:, 2]
     if np.quantile(heights_m, 0.9) < FLAT_M:
         return surface
-    return surface.only(heights_m > FLOOR_M)
+    return surface.only(heights_m > np.clip(FLOOR_SIGMA * surface.noise_m, *FLOOR_M))
 
 
 def _stands(box: OrientedBox, surface: Surface, sightings: Sequence[Sighting]) -> bool:
@@ -148,7 +149,8 @@ def _hidden_below(box: OrientedBox, coverage: Coverage, around_m: Array) -> bool
     low_m = float(box.centre_m[2] - box.extent_m[2] / 2)
     if coverage[4] >= UNDERSIDE_SEEN or low_m > MOST_HIDDEN_M:
         return False
-    near_m = around_m[np.abs(around_m[:, 2] - low_m + CARRIER_M / 2) < CARRIER_M]
+    below_m = low_m - around_m[:, 2]
+    near_m = around_m[(np.abs(below_m - CARRIER_M / 2) < CARRIER_M) & (around_m[:, 2] > FLAT_M)]
     across_m = box.local(near_m)[:, :2]
     reach_m = box.extent_m[:2] / 2 + CARRIER_M
     below = across_m[(np.abs(across_m) < reach_m).all(axis=1)]

@@ -19,6 +19,8 @@ STRAY_TIMES, NEIGHBOURS = 4.0, 8
 MOST_POINTS = 20_000
 #: Places at which views are compared, and how far round them.
 PATCHES, PATCH_M = 300, 0.05
+#: Quantile of patch thickness that is taken for noise.
+FLATTER = 0.25
 #: From the median absolute deviation to the standard deviation of a normal distribution.
 MAD = 1.4826
 
@@ -109,7 +111,8 @@ def _agreement(xyz_m: Array, source: NDArray[np.int_]) -> tuple[float, float]:
             continue
         thickness.append(np.sqrt(max(float(spread[0]), 0.0)))
         offsets.append(_source_offsets(patch @ axes[:, 0], source[members]))
-    noise_m = float(np.median(thickness)) if thickness else PATCH_M / 5
+    # Curved parts and edges are thick without noise; the flatter patches tell.
+    noise_m = float(np.quantile(thickness, FLATTER)) if thickness else PATCH_M / 5
     apart = np.concatenate(offsets) if offsets else np.empty(0)
     return noise_m, float(MAD * np.median(np.abs(apart))) if len(apart) else noise_m
 
