@@ -80,18 +80,20 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.pip: | $(BIN)/python
-	$(BIN)/python -m ensurepip --upgrade --default-pip
-	$(BIN)/python -m pip install --upgrade pip
+	$(BIN)/python -m pip install -q --upgrade pip
 	touch $@
 
 $(CORE): pyproject.toml constraints.txt $(VENV)/.pip
-	$(BIN)/python -m pip install -c constraints.txt -e .
+	@echo "Installing the core into $(VENV); this takes about two minutes."
+	$(BIN)/python -m pip install -q -c constraints.txt -e .
 	touch $@
 
 $(YOLO): pyproject.toml constraints.txt $(VENV)/.pip
-	$(BIN)/python -m pip install -c constraints.txt -e ".[yolo]"
+	@echo "Installing the core and YOLO into $(VENV); this takes some minutes."
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[yolo]"
 	touch $(CORE) $@
 
 $(DEV): pyproject.toml constraints.txt $(VENV)/.pip
-	$(BIN)/python -m pip install -c constraints.txt -e ".[all,dev]"
+	@echo "Installing the core, all extras and what the tests need into $(VENV); this takes some minutes."
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[all,dev]"
 	touch $(CORE) $(YOLO) $@
