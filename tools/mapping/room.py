@@ -314,7 +314,7 @@ def _judged(outline_m: Array, lines: list[WallLine], plan: Plan, drift_m: float)
             room, f"room outline from {len(outline_m)} wall lines, {unseen_m:.1f} m of it not seen"
         )
     low_m2 = max(min(area_m2, float(plan.seen.sum()) * GRID_M**2) - half_m2, 0.0)
-    note = f"{open_m:.1f} m of the room's outline are no wall that was seen: the area is at least {low_m2:.1f} m2"
+    note = f"{open_m:.1f} m of the room's outline are no wall that was seen: area at least {low_m2:.1f} m2"
     return RoomEstimate(Room(area_m2, outline_m, low_m2, None, exact=False), note)
 
 
