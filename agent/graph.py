@@ -14,6 +14,7 @@ from spatial_agent.agent.state import AgentState, JsonObject, RunContext
 from spatial_agent.agent.task import SpatialTask
 from spatial_agent.agent.verifier import verify_evidence
 from spatial_agent.prompts.describe import describe_evidence
+from spatial_agent.tools.errors import BudgetExceededError
 
 Node = Callable[[AgentState, RunContext], Awaitable[JsonObject]]
 
@@ -44,6 +45,10 @@ async def plan(state: AgentState, context: RunContext) -> JsonObject:
         return {"calls": state["verdict"]["wanted"], "rounds": rounds + 1}
     task = SpatialTask.from_json(state["task"])
     calls = context.planner.plan(task, state["scene"]["reference"])
+    if len(calls) > context.budget.calls:
+        raise BudgetExceededError(
+            f"the question needs {len(calls)} calls, the budget allows {context.budget.calls}; ask for less at once"
+        )
     return {"calls": [call_to_json(call) for call in calls], "rounds": 1}
 
 

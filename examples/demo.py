@@ -86,7 +86,7 @@ def own_questions(scene: SceneMap) -> Iterator[dict[str, Any]]:
     """Yield questions about what a scan turned out to hold."""
     labels = [item.label for item in scene.objects]
     for label in dict.fromkeys(labels):
-        yield {"question": f"How many {label}s are there?"}
+        yield {"question": f"How many {label}(s) are in this room?"}
     ids = [item.id for item in scene.objects][:MOST_OBJECTS]
     for name in ids:
         yield {"question": f"How tall is {name}?"}

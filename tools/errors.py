@@ -16,6 +16,7 @@
     │   │   └── AmbiguousReferenceError  several things in the scene are what was named
     │   └── ToolUnavailableError         not registered or not installed
     ├── QuestionError                    the planner could not understand the question
+    ├── StoppedError                     nobody: whoever waited for the work no longer does
     ├── BudgetExceededError              the run ends, with its trace
     └── ConfigurationError               whoever started the program
 
@@ -34,6 +35,7 @@ __all__ = [
     "ShapeError",
     "SourceError",
     "SpatialAgentError",
+    "StoppedError",
     "ToolArgumentError",
     "ToolError",
     "ToolFailedError",
@@ -115,6 +117,10 @@ class ToolUnavailableError(ToolError):
 
 class QuestionError(SpatialAgentError, ValueError):
     """The planner could not turn the question into a spatial task."""
+
+
+class StoppedError(SpatialAgentError):
+    """The work was given up because nobody waits for it any more."""
 
 
 class BudgetExceededError(SpatialAgentError):

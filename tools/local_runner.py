@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from threading import Event
 from typing import Any
 
 from spatial_agent.tools.contract import Evidence, Finding, ToolCall, ToolResult
@@ -12,6 +13,7 @@ from spatial_agent.tools.errors import (
     ToolError,
     ToolFailedError,
 )
+from spatial_agent.tools.progress import stopping
 from spatial_agent.tools.registry import Registry, Tool
 
 
@@ -35,8 +37,13 @@ class LocalRunner:
     async def call(self, call: ToolCall) -> ToolResult:
         """Run one call in a worker thread; the tool's own errors come back in the result."""
         started = time.perf_counter()
+        stop = Event()
         try:
-            value = await asyncio.to_thread(self._run, call)
+            value = await asyncio.to_thread(self._run, call, stop)
+        except asyncio.CancelledError:
+            # A thread cannot be killed; the work in it ends at its next report of progress.
+            stop.set()
+            raise
         except ToolError as error:
             return ToolResult(call.id, call.tool, error=error, seconds=time.perf_counter() - started)
         seconds = time.perf_counter() - started
@@ -56,12 +63,13 @@ class LocalRunner:
             raise ToolArgumentError(f"nothing is kept as {reference!r}; references in use: {known}")
         return self._values[reference]
 
-    def _run(self, call: ToolCall) -> object:
+    def _run(self, call: ToolCall, stop: Event) -> object:
         tool = self._registry.get(call.tool)
         plain = {name: value for name, value in call.arguments.items() if name not in tool.references}
         arguments = tool.arguments(plain) | self._referenced(tool, call)
         try:
-            return tool.function(**arguments)
+            with stopping(stop):
+                return tool.function(**arguments)
         except (InvalidValueError, SourceError) as error:
             raise ToolFailedError(str(error)) from error
 

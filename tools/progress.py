@@ -1,8 +1,14 @@
-"""How long work tells whoever waits for it, without every function passing a callback along."""
+"""How long work tells whoever waits for it, and hears that nobody does any more.
+
+No function has to pass a callback along: both travel in the context.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import Event
+
+from spatial_agent.tools.errors import StoppedError
 
 #: ``progress(what, done, total)``.
 Progress = Callable[[str, int, int], None]
@@ -12,11 +18,19 @@ def _silent(what: str, done: int, total: int) -> None:
     pass
 
 
+_stop: ContextVar[Event | None] = ContextVar("spatial_agent_stop", default=None)
 _listener: ContextVar[Progress] = ContextVar("spatial_agent_progress", default=_silent)
 
 
 def report(what: str, done: int, total: int) -> None:
-    """Tell the listener of this context that `done` of `total` steps of `what` are finished."""
+    """Tell the listener of this context that `done` of `total` steps of `what` are finished.
+
+    Raises:
+        StoppedError: If the work of this context is to stop.
+    """
+    stop = _stop.get()
+    if stop is not None and stop.is_set():
+        raise StoppedError(f"stopped after {done} of {total} {what}")
     _listener.get()(what, done, total)
 
 
@@ -33,3 +47,13 @@ def listening(progress: Progress) -> Iterator[None]:
         yield
     finally:
         _listener.reset(token)
+
+
+@contextmanager
+def stopping(event: Event) -> Iterator[None]:
+    """Make the next report of this context raise `StoppedError` once the event is set."""
+    token = _stop.set(event)
+    try:
+        yield
+    finally:
+        _stop.reset(token)

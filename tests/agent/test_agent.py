@@ -13,7 +13,7 @@ from spatial_agent.agent.planner.planning import GrammarPlanner
 from spatial_agent.agent.state import Budget, LoadedScene, Source
 from spatial_agent.agent.trace import read_trace
 from spatial_agent.tools.contract import ToolCall, ToolResult, ToolRunner
-from spatial_agent.tools.errors import ConfigurationError, QuestionError
+from spatial_agent.tools.errors import BudgetExceededError, ConfigurationError, QuestionError
 from spatial_agent.tools.local_runner import LocalRunner
 from spatial_agent.tools.registry import Registry
 from spatial_agent.tools.scene import SceneMap
@@ -144,6 +144,17 @@ def test_a_distance_is_measured_by_a_second_route(agent: SpatialAgent) -> None:
 def test_a_budget_of_one_round_ends_with_the_first_evidence(tmp_path: Path) -> None:
     with make_agent(tmp_path, budget=Budget(rounds=1)) as agent:
         assert len(agent.ask("room", "How far is the sofa from the tv?").evidence) == 1
+
+
+def test_a_question_that_needs_more_calls_than_the_budget_ends_with_its_trace(tmp_path: Path) -> None:
+    with (
+        make_agent(tmp_path, budget=Budget(calls=1)) as agent,
+        pytest.raises(BudgetExceededError, match="needs 2 calls, the budget allows 1"),
+    ):
+        agent.ask("room", "Is the lamp closer to the sofa than to the tv?")
+    trace = next(tmp_path.glob("*.jsonl"))
+
+    assert [step.kind for step in read_trace(trace)] == ["question", "load", "formalise"]
 
 
 def test_a_run_that_died_is_resumed_where_it_stopped(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -121,6 +122,27 @@ def test_a_damaged_scan_is_bad_input_and_leaves_nothing_behind(scan: str, tmp_pa
     assert done.returncode == 4, done.stdout + done.stderr
     assert depth.name in done.stderr
     assert not list((tmp_path / "cache").rglob("*.npz"))
+
+
+def test_an_interrupt_ends_the_run_and_leaves_nothing_half_written(scan: str, tmp_path: Path) -> None:
+    environment = os.environ | {"SPATIAL_AGENT_CACHE": str(tmp_path)}
+    with subprocess.Popen(
+        [*COMMAND, "ask", scan, "How many chairs are there?"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        # The trace appears when the run starts, which is before the scene is measured.
+        while not list(tmp_path.rglob("*.jsonl")) and process.poll() is None:
+            pass
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+
+    assert process.returncode == 130, error
+    assert "interrupted" in error
+    assert "Traceback" not in error
+    assert not list(tmp_path.rglob("*.npz")) + list(tmp_path.rglob("*.partial"))
 
 
 def test_a_picture_and_a_trace_are_written(scan: str, cache: Path, tmp_path: Path) -> None:

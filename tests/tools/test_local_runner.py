@@ -3,10 +3,13 @@
 import asyncio
 import threading
 
+import pytest
+
 from spatial_agent.tools.conformance import check_runner
 from spatial_agent.tools.contract import ToolCall
-from spatial_agent.tools.errors import ToolArgumentError, ToolFailedError
+from spatial_agent.tools.errors import StoppedError, ToolArgumentError, ToolFailedError
 from spatial_agent.tools.local_runner import LocalRunner
+from spatial_agent.tools.progress import report
 from spatial_agent.tools.registry import Registry, expert
 from spatial_agent.tools.scene import Measurement, SceneMap
 
@@ -73,3 +76,31 @@ def test_a_reference_to_the_wrong_type_names_both_types() -> None:
 
     assert isinstance(result.error, ToolArgumentError)
     assert "must be a SceneMap, $number is a int" in str(result.error)
+
+
+def test_work_that_nobody_waits_for_stops_at_its_next_report() -> None:
+    started, stopped = threading.Event(), threading.Event()
+
+    @expert("test.long")
+    def long() -> str:
+        """Work until stopped."""
+        try:
+            while True:
+                started.set()
+                report("steps", 1, 2)
+        except StoppedError:
+            stopped.set()
+            raise
+
+    registry = Registry()
+    registry.add(long)
+
+    async def impatient() -> None:
+        call = asyncio.ensure_future(LocalRunner(registry).call(ToolCall("c", "test.long")))
+        await asyncio.to_thread(started.wait, 10)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+    asyncio.run(impatient())
+    assert stopped.wait(10)

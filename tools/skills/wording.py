@@ -14,7 +14,7 @@ def quantity(measurement: Measurement) -> str:
     >>> quantity(Measurement(1.524, "m", 1.493, 1.549, "surfaces"))
     '1.52 m (± 0.03 m)'
     >>> quantity(Measurement(1.5, "m", 1.4, None, "partly seen"))
-    'at least 1.40 m (1.50 m seen)'
+    'at least 1.40 m (best estimate 1.50 m)'
     """
     decimals = decimals_of(measurement)
     unit = UNIT_TEXT.get(measurement.unit, measurement.unit)
@@ -25,9 +25,9 @@ def quantity(measurement: Measurement) -> str:
     if measurement.margin is not None:
         return f"{text} (± {measurement.margin:.{decimals}f}{gap}{unit})"
     if measurement.low is not None:
-        return f"at least {measurement.low:.{decimals}f}{gap}{unit} ({text} seen)"
+        return f"at least {measurement.low:.{decimals}f}{gap}{unit} (best estimate {text})"
     if measurement.high is not None:
-        return f"at most {measurement.high:.{decimals}f}{gap}{unit} ({text} seen)"
+        return f"at most {measurement.high:.{decimals}f}{gap}{unit} (best estimate {text})"
     return f"about {text} (margin unknown)"
 
 
