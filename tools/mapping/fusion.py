@@ -184,7 +184,7 @@ def _fused(grid: VoxelSums, views: list[View], reduction: _Reduction, total: int
     if drift_m is None:
         notes.append("no two frames compared saw the same surface: how well poses agree is not known")
     return FusedCloud(
-        PointCloud(xyz_m, rgb, sums[7]),
+        PointCloud(xyz_m, rgb, sums[7].astype(float)),
         surface.normals.T.astype(float),
         reduction.voxel_m,
         reduction.count,

@@ -103,7 +103,7 @@ def _neighbours(voxels: Voxels, layer: int) -> tuple[Index, Index]:
     return here[agree], there[agree]
 
 
-def crowded(voxels: Voxels, pixels: Array) -> Flags:
+def crowded(voxels: Voxels, pixels: Floats) -> Flags:
     """Return which voxels have company within a few voxels, or enough pixels of their own."""
     coarse = voxel_keys(*(axis // 3 for axis in voxel_indices(voxels.keys)))
     _, group, count = np.unique(coarse, return_inverse=True, return_counts=True)

@@ -1,6 +1,6 @@
 """Running sums per voxel: the memory of the fusion, bounded by the surface of the scene."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
-Sums = NDArray[np.float64]
+Sums = NDArray[np.float32]
 Keys = NDArray[np.int64]
 
 #: Bits per axis of a voxel key: 2^21 voxels of 2 cm are 42 km.
@@ -35,16 +35,16 @@ def voxel_indices(keys: Keys) -> NDArray[np.int32]:
     return np.array([axis - HALF_RANGE for axis in axes], np.int32)
 
 
-def sum_by_key(keys: Keys, columns: Sequence[Floats]) -> tuple[Keys, list[Sums]]:
+def sum_by_key(keys: Keys, columns: Iterable[Floats]) -> tuple[Keys, list[Sums]]:
     """Add up the values of equal keys, column by column; the keys come back sorted and unique."""
     if not len(keys):
-        return keys, [np.empty(0) for _ in columns]
+        return keys, [np.empty(0, np.float32) for _ in columns]
     order = np.argsort(keys)
     ordered = keys[order]
     first = np.concatenate(([True], ordered[1:] != ordered[:-1]))
     group = np.empty(len(keys), np.intp)
     group[order] = np.cumsum(first) - 1
-    return ordered[first], [np.bincount(group, column).astype(float, copy=False) for column in columns]
+    return ordered[first], [np.bincount(group, column).astype(np.float32) for column in columns]
 
 
 @dataclass
@@ -64,20 +64,21 @@ class VoxelSums:
     @classmethod
     def empty(cls, columns: int) -> "VoxelSums":
         """Start without any voxel."""
-        return cls(np.empty(0, np.int64), [np.empty(0) for _ in range(columns)])
+        return cls(np.empty(0, np.int64), [np.empty(0, np.float32) for _ in range(columns)])
 
     def add(self, keys: Keys, columns: list[Sums]) -> None:
-        """Take sums in; they are merged once they are as many as the voxels known: cost stays linear."""
+        """Take sums in; they are merged once they are half as many as the voxels known."""
         self._waiting.append((keys, columns))
         self._waiting_rows += len(keys)
-        if self._waiting_rows > max(len(self.keys), 200_000):
+        if self._waiting_rows > max(len(self.keys) // 2, 200_000):
             self.merge()
 
     def merge(self) -> None:
         """Bring `keys` and `columns` up to date."""
         parts = [(self.keys, self.columns), *self._waiting]
         keys = np.concatenate([keys for keys, _ in parts])
-        columns = [np.concatenate(column) for column in zip(*(sums for _, sums in parts), strict=True)]
+        # One column at a time, so that only one is there twice.
+        columns = (np.concatenate(column) for column in zip(*(sums for _, sums in parts), strict=True))
         self.keys, self.columns = sum_by_key(keys, columns)
         self._waiting, self._waiting_rows = [], 0
 
