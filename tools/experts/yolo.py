@@ -42,7 +42,9 @@ class YoloInstances:
     def __init__(self, weights: Path, *, confidence: float = 0.3, device: str = "cpu") -> None:
         """Check the weights without loading anything."""
         if not weights.is_file():
-            raise ConfigurationError(f"no YOLO weights at {weights}; give the path of a segmentation weights file")
+            raise ConfigurationError(
+                f"no YOLO weights at {weights}; give the path of a segmentation weights file"
+            )
         self.weights = weights
         self.confidence = confidence
         self.device = device
@@ -127,7 +129,7 @@ def _repeats(masks: Masks, areas: NDArray[np.int_], labels: Sequence[str], index
 
 
 def _keep_offline() -> None:
-    """Tell ultralytics, which listens to nothing but the environment, to install, fetch and report nothing."""
+    """Tell ultralytics, which listens only to the environment, to install, fetch and report nothing."""
     if "ultralytics" in sys.modules:
         return
     settings = tempfile.TemporaryDirectory(prefix="spatial-agent-yolo-")

@@ -20,14 +20,17 @@ CELL_M = 0.05
 SAME_SHARE = 0.3
 #: Two masks of one frame are only one object where they share this much; else they are two things.
 FRAGMENT_SHARE = 0.5
-#: Parts of one label continue each other where a few of their points are this close: metres, share of the longer one.
+#: Parts of one label continue each other where a few of their points are this close: metres, and share
+#: of the longer part.
 TOUCHING_M, TOUCHING_SHARE, TOUCHING_POINTS = 0.1, 0.1, 5
-#: They stay apart where a frame of one shows enough of the other, and took less than this share of it for the one.
+#: They stay apart where a frame of one shows enough of the other, and took less than this share of it
+#: for the one.
 SEEN_AS_SHARE, LEAST_SEEN = 0.5, 0.05
 #: A detection that never shows this share of an image is none.
 LEAST_SHARE = 0.001
-#: Different labels on one volume are one object where both shares reach these.
-RIVAL_SHARE, RIVAL_BACK_SHARE = 0.6, 0.3
+#: Different labels on one volume are one object where the larger share and the smaller reach these; of one
+#: label both must nearly be the whole.
+RIVAL_SHARE, RIVAL_BACK_SHARE, SAME_LABEL_SHARE = 0.6, 0.3, 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +162,7 @@ def _touch(one_m: Array, other_m: Array) -> bool:
 
 
 def _seen_as(part: Track, other: Track, views: Mapping[int, CoarseView]) -> float | None:
-    """Return how much of what the other's frames saw of a part they took for the other; None if they saw none."""
+    """Return how much of what the other's frames saw of a part they took for the other; None if unseen."""
     sample = part.xyz_m[:: max(1, len(part.xyz_m) // 500)]
     seen = [sample[views[frame].shows(sample)] for frame in other.frames if frame in views]
     points = np.concatenate(seen) if seen else sample[:0]
@@ -177,13 +180,15 @@ def _track(group: Sequence[Sighting]) -> Track:
 
 
 def _without_rivals(tracks: list[Track]) -> list[Track]:
-    """Keep one object where several labels claim the same surface."""
+    """Keep the best supported object where several claim the same surface."""
     if len(tracks) < 2:
         return tracks
     best_first = sorted(tracks, key=lambda track: (-track.support, track.label))
     mutual = shares([t.xyz_m for t in best_first])
     more, less = np.maximum(mutual, mutual.T), np.minimum(mutual, mutual.T)
-    rival = (more >= RIVAL_SHARE) & (less >= RIVAL_BACK_SHARE)
+    labels = np.array([track.label for track in best_first])
+    back_share = np.where(labels[:, None] == labels, SAME_LABEL_SHARE, RIVAL_BACK_SHARE)
+    rival = (more >= RIVAL_SHARE) & (less >= back_share)
     kept: list[int] = []
     for index in range(len(best_first)):
         if not rival[index, kept].any():

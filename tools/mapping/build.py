@@ -62,7 +62,7 @@ def build_scene(frames: FrameSet, segmenter: Segmenter, *, progress: Progress | 
         room=room,
         cameras=cameras,
         cloud=cloud,
-        scan_from_scene=np.linalg.inv(scene_from_scan),
+        scan_from_scene=np.asarray(np.linalg.inv(scene_from_scan), np.float64),
         quality=quality,
         scene_id=scene_id(frames, segmenter),
         notes=(*frames.notes, *fused.notes, floor.note, room_note, *notes),
@@ -94,7 +94,9 @@ class _Watch:
                 masks = self.segmenter.segment(frame, self.frames)
             most = int(np.clip(ALL_POINTS // len(self.frames), LEAST_POINTS, MOST_POINTS))
             self.sightings[index] = [lift(mask, frame, most) for mask in masks]
-            self.views[index] = CoarseView.of(index, frame.depth, header.intrinsics, header.pose.camera_from_world)
+            self.views[index] = CoarseView.of(
+                index, frame.depth, header.intrinsics, header.pose.camera_from_world
+            )
             self.relative |= frame.depth.scale == "relative"
         return frame
 
@@ -102,7 +104,9 @@ class _Watch:
         self, scene_from_scan: Array, around_m: Array, *, up_known: bool, tell: Progress
     ) -> tuple[tuple[SceneObject, ...], list[str]]:
         """Return the objects in scene coordinates, and what there is to say about those left out."""
-        sightings = [_moved(s, scene_from_scan) for index in sorted(self.sightings) for s in self.sightings[index]]
+        sightings = [
+            _moved(s, scene_from_scan) for index in sorted(self.sightings) for s in self.sightings[index]
+        ]
         views = [_moved_view(self.views[index], scene_from_scan) for index in sorted(self.views)]
         found: list[SceneObject] = []
         notes: list[str] = []
@@ -110,7 +114,9 @@ class _Watch:
         for done, track in enumerate(tracks, start=1):
             if is_ghost(track, views):
                 notes.append(_left_out(track, "most frames that looked there did not see it"))
-            elif (item := scene_object(track, views, self.frames.headers, around_m, up_known=up_known)) is None:
+            elif (
+                item := scene_object(track, views, self.frames.headers, around_m, up_known=up_known)
+            ) is None:
                 notes.append(_left_out(track, "too little of it has depth"))
             else:
                 found.append(item)
@@ -156,7 +162,9 @@ def _require_depth_and_poses(frames: FrameSet) -> None:
         "camera poses": any(header.pose is not None for header in frames.headers),
         "camera intrinsics": any(header.intrinsics is not None for header in frames.headers),
     }
-    missing = " and ".join(name for name, there in lacks.items() if not there) or "depth with a pose in one frame"
+    missing = (
+        " and ".join(name for name, there in lacks.items() if not there) or "depth with a pose in one frame"
+    )
     raise SourceError(
         f"{frames.name} ({frames.layout}) has no {missing}; measuring from such a source is not built yet. "
         "Expected a posed RGB-D scan"

@@ -12,7 +12,8 @@ from spatial_agent.tools.scene import OrientedBox
 
 Array = NDArray[np.float64]
 
-#: Weight outside which nothing is believed, at each end: without noise, and more per metre of noise, up to a limit.
+#: Weight outside which nothing is believed, at each end: without noise, and more per metre of noise, up to
+#: a limit.
 STRAY_SHARE, STRAY_SHARE_PER_M, MOST_STRAY_SHARE = 0.00005, 0.3, 0.003
 #: The end lies within this of the first believed point: metres, and times the noise.
 REACH_M, REACH_SIGMA = 0.002, 4.0
@@ -92,13 +93,14 @@ def end_m(along_m: Array, weight: Array, noise_m: float) -> float:
     bins = int(3 * reach_m / BIN_M) + 1
     near = (along_m >= low_m) & (along_m < low_m + bins * BIN_M)
     along_m, weight = along_m[near] - low_m, weight[near]
-    density = _smoothed(np.bincount((along_m / BIN_M).astype(int), weight, minlength=bins)[:bins], smooth_m)
+    count: Array = np.bincount((along_m / BIN_M).astype(int), weight, minlength=bins).astype(np.float64)
+    density = _smoothed(count[:bins], smooth_m)
     left, right = _first_peak(density, int(2 * reach_m / BIN_M))
     if (right - left) * BIN_M <= 3.3 * np.hypot(smooth_m, noise_m):
         face = (along_m >= left * BIN_M) & (along_m < (right + 1) * BIN_M)
         if weight[face].sum() > 0:
-            return low_m + float(np.average(along_m[face], weights=weight[face]))
-    return low_m + (left + 0.5) * BIN_M
+            return float(low_m + np.average(along_m[face], weights=weight[face]))
+    return float(low_m + (left + 0.5) * BIN_M)
 
 
 def _stray_share(noise_m: float) -> float:
@@ -128,4 +130,5 @@ def _first_peak(density: Array, within: int) -> tuple[int, int]:
 
 def _principal_axes(xyz_m: Array) -> Array:
     axes = np.linalg.eigh(np.cov(xyz_m.T))[1][:, ::-1]
-    return axes * (1.0, 1.0, np.sign(np.linalg.det(axes)))
+    proper: Array = axes * (1.0, 1.0, np.sign(np.linalg.det(axes)))
+    return proper

@@ -10,7 +10,9 @@ from spatial_agent.tools.scene import FrameHeader
 SEEN_SHARE = 0.001
 
 
-def first_seen(sightings: Sequence[Sighting], headers: Sequence[FrameHeader]) -> tuple[int | None, float | None]:
+def first_seen(
+    sightings: Sequence[Sighting], headers: Sequence[FrameHeader]
+) -> tuple[int | None, float | None]:
     """Return the first frame in which an object covers at least 0.1 % of the pixels, and its time.
 
     Args:

@@ -16,9 +16,9 @@ Pixels = NDArray[np.bool_]
 
 #: An occlusion edge bends inverse depth by this share of itself; a plane, however slanted, not at all.
 EDGE_SHARE = 0.04
-#: How much too large the outline of a detector may be: pixels, and share of the square root of its area on top.
+#: How much too large a detector's outline may be: pixels, and share of the square root of its area on top.
 BLEED_PX, BLEED_SHARE, MOST_BLEED_PX = 2, 0.015, 8
-#: How much too large a recorded outline is at most; where it has too little silhouette to tell, the middle is taken.
+#: How much too large a recorded outline is at most; with too little silhouette to tell, half of it is taken.
 RECORDED_BLEED_PX, LEAST_SILHOUETTE_PX = 3, 30
 #: Pieces of a mask are apart where the gap exceeds all of: metres, share of the depth, pixels.
 GAP_M, GAP_SHARE, GAP_PX = 0.05, 0.02, 4.0
@@ -78,7 +78,9 @@ def lift(mask: InstanceMask, frame: Frame, most_points: int = 4000) -> Sighting:
     """
     header = frame.header
     if frame.depth is None or header.pose is None or header.intrinsics is None:
-        raise SourceError(f"frame {header.name}: expected depth, pose and intrinsics to place a mask in space")
+        raise SourceError(
+            f"frame {header.name}: expected depth, pose and intrinsics to place a mask in space"
+        )
     pixels = resampled(mask.pixels, frame.depth.z_m.shape)
     border = bool(pixels[[0, -1]].any() or pixels[:, [0, -1]].any())
     recorded = mask.instance_id is not None
@@ -140,7 +142,7 @@ def voxel_means(xyz_m: Array, weights: Sequence[Array], voxel_m: float) -> tuple
         voxel_m: Edge of a voxel, metres.
     """
     cell_of = _cells(np.floor(xyz_m / voxel_m).astype(np.int64))[1]
-    totals = [np.bincount(cell_of, weight) for weight in weights]
+    totals: list[Array] = [np.bincount(cell_of, weight).astype(np.float64) for weight in weights]
     sums = [np.bincount(cell_of, weights[-1] * axis_m) for axis_m in xyz_m.T]
     means: Array = np.column_stack(sums) / totals[-1][:, None]
     return means, totals
@@ -184,7 +186,7 @@ def seen_bleed_px(pixels: Pixels, z_m: Array) -> int:
 
     inverse = _inverse(z_m)
     reach = RECORDED_BLEED_PX
-    rim = pixels & ~binary_erosion(pixels, np.ones((3, 3)), iterations=reach + 1, border_value=1)
+    rim = pixels & ~binary_erosion(pixels, np.ones((3, 3), bool), iterations=reach + 1, border_value=1)
     nearest = maximum_filter(np.where(pixels, inverse, 0.0), 2 * reach + 1)
     behind = rim & (inverse > 0) & (nearest > inverse * (1 + 2 * EDGE_SHARE))
     silhouette = rim & ~behind & _before_edges(inverse)
@@ -213,7 +215,7 @@ def _camera_points(
 
 
 def _kept_pieces(xyz_m: Array, depth_m: float, pixel_m: float, recorded: bool) -> Pixels:
-    """Return which points belong to the pieces that count: a detector's largest, a recording's not tiny ones."""
+    """Return which points lie on pieces that count: a detector's largest, all but tiny recorded ones."""
     if not len(xyz_m):
         return np.zeros(0, bool)
     number = pieces(xyz_m, max(GAP_M, GAP_SHARE * depth_m, GAP_PX * pixel_m))
@@ -243,7 +245,9 @@ def _touched(inside: Pixels, inverse: Array) -> Pixels:
     for axis in (0, 1):
         touched_, inside_, inverse_ = (np.moveaxis(a, axis, 0) for a in (touched, inside, inverse))
         first, second = inverse_[:-1], inverse_[1:]
-        joined = (np.abs(first - second) < EDGE_SHARE * np.maximum(first, second)) & (first > 0) & (second > 0)
+        joined = (
+            (np.abs(first - second) < EDGE_SHARE * np.maximum(first, second)) & (first > 0) & (second > 0)
+        )
         border = joined & (inside_[:-1] != inside_[1:])
         touched_[:-1] |= border
         touched_[1:] |= border

@@ -18,12 +18,13 @@ Coverage = tuple[float, float, float, float, float, float]
 
 #: An object needs this many depth pixels and surface points.
 LEAST_PIXELS, LEAST_POINTS = 40, 12
-#: Surface within this many times the noise of the floor is the floor's, within limits in metres, unless all of the
-#: object lies that low.
+#: Surface within this many times the noise of the floor is the floor's, within limits in metres, unless
+#: all of the object lies that low.
 FLOOR_SIGMA, FLOOR_M, FLAT_M = 2.5, (0.005, 0.03), 0.06
 #: An object ends on the floor where it was seen down to this, plus its noise and the border taken off.
 STANDING_M = 0.08
-#: An object higher up than this is not thought to reach down to the floor unseen, nor one whose underside was seen.
+#: An object higher up than this is not thought to reach down to the floor unseen, nor one whose underside
+#: was seen.
 MOST_HIDDEN_M, UNDERSIDE_SEEN = 0.8, 0.5
 #: What carries an object covers this share of the floor plan under and round it, in cells, just below it.
 CARRIER_SHARE, CARRIER_CELL_M, CARRIER_M = 0.15, 0.05, 0.08

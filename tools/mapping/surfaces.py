@@ -12,7 +12,8 @@ from spatial_agent.tools.scene import PointCloud
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-#: Points below this share of the best precision within a cell or two are left out: a closer view shows them better.
+#: Points below this share of the best precision within a cell or two are left out: a closer view shows
+#: them better.
 WORSE_SHARE, CELL_M = 0.25, 0.04
 #: A point is stray where its neighbours are this many times as far as is usual on the object.
 STRAY_TIMES, NEIGHBOURS = 4.0, 8
@@ -91,7 +92,7 @@ def _not_stray(xyz_m: Array) -> Flags:
 
     if len(xyz_m) <= NEIGHBOURS:
         return np.ones(len(xyz_m), bool)
-    reach_m = cKDTree(xyz_m).query(xyz_m, k=[NEIGHBOURS])[0][:, 0]
+    reach_m = np.ravel(cKDTree(xyz_m).query(xyz_m, k=[NEIGHBOURS])[0])
     kept: Flags = reach_m <= STRAY_TIMES * np.median(reach_m)
     return kept
 
@@ -102,7 +103,8 @@ def _agreement(xyz_m: Array, source: NDArray[np.int_]) -> tuple[float, float]:
 
     tree = cKDTree(xyz_m)
     thickness, offsets = [], []
-    for members in tree.query_ball_point(xyz_m[:: max(1, len(xyz_m) // PATCHES)], PATCH_M):
+    places = xyz_m[:: max(1, len(xyz_m) // PATCHES)]
+    for members in np.atleast_1d(tree.query_ball_point(places, PATCH_M)):
         if len(members) < 10:
             continue
         patch = xyz_m[members] - xyz_m[members].mean(axis=0)

@@ -37,22 +37,25 @@ class CoarseView:
     camera_from_world: Array
 
     @classmethod
-    def of(cls, frame: int, depth: DepthMap, intrinsics: CameraIntrinsics, camera_from_world: Array) -> "CoarseView":
+    def of(
+        cls, frame: int, depth: DepthMap, intrinsics: CameraIntrinsics, camera_from_world: Array
+    ) -> "CoarseView":
         """Keep what a frame saw."""
         step = max(1, round(depth.z_m.shape[1] / WIDTH_PX))
         thinned = depth.z_m[step // 2 :: step, step // 2 :: step]
         return cls(frame, np.minimum(thinned, 6e4).astype(np.float16), step, intrinsics, camera_from_world)
 
     def beyond_m(self, xyz_m: Array) -> Array:
-        """Return how far behind each point, shape (N, 3), the frame saw something, shape (N,); NaN where unseen.
+        """Return how far behind each point, shape (N, 3), the frame saw something, shape (N,).
 
-        Positive: it looked through the point; near 0: it saw a surface there; negative: hidden.
+        Positive: it looked through the point; near 0: it saw a surface there; negative: something hid
+        the point; NaN: out of view, or without depth.
         """
         camera_m = xyz_m @ self.camera_from_world[:3, :3].T + self.camera_from_world[:3, 3]
         uv_px, z_m = project(self.intrinsics, camera_m)
         inside = in_view(self.intrinsics, uv_px, z_m)
         beyond_m = np.full(len(xyz_m), np.nan)
-        place = (np.rint(uv_px[inside]).astype(int) - self.step // 2 + self.step // 2) // self.step
+        place = np.rint(uv_px[inside]).astype(int) // self.step
         rows, columns = (np.minimum(place[:, 1 - k], self.z_m.shape[k] - 1) for k in (0, 1))
         seen_m = self.z_m[rows, columns].astype(np.float64)
         beyond_m[inside] = np.where(seen_m > 0, seen_m - z_m[inside], np.nan)
