@@ -26,12 +26,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import living_room_files
 import living_room_truth
 import numpy as np
 from living_room_layout import (
     DECORATION,
     FOCAL_PX,
-    FRAME_STEP_S,
     ITEMS,
     ROOM_M,
     SEED,
@@ -41,14 +41,12 @@ from living_room_layout import (
     camera_poses,
     world_from_room,
 )
-from PIL import Image
 
 if TYPE_CHECKING:
     import bpy
     from mathutils import Matrix
 
 SENSOR_MM = 36.0
-DEPTH_SCALE_M = 0.001
 SAMPLES = 2
 
 
@@ -362,43 +360,6 @@ def render_frames(work: Path, preview: bool) -> None:
             print(f"{name} {k + 1}/{len(poses)}: {time.monotonic() - start:.1f} s", flush=True)
 
 
-def pack(work: Path, out: Path) -> None:
-    """Turn the rendered passes into the scan's files and write `scan.json`."""
-    import OpenEXR
-
-    for name in ("color", "depth", "instances"):
-        (out / name).mkdir(parents=True, exist_ok=True)
-    frames = []
-    for k, pose in enumerate(camera_poses()):
-        with OpenEXR.File(str(work / "geometry" / f"{k:04d}.exr"), separate_channels=True) as file:
-            channels = file.channels()
-            depth = next(c.pixels for n, c in channels.items() if n.endswith("Depth.Z"))
-            ids = next(c.pixels for n, c in channels.items() if n.endswith("IndexOB.X"))
-            millimetres = np.where(depth < 60.0, np.rint(depth / DEPTH_SCALE_M), 0).astype(np.uint16)
-            Image.fromarray(millimetres).save(out / "depth" / f"{k:04d}.png", optimize=True)
-            Image.fromarray(np.rint(ids).astype(np.uint16)).save(
-                out / "instances" / f"{k:04d}.png", optimize=True
-            )
-        picture = Image.open(work / "color" / f"{k:04d}.png").convert("RGB")
-        picture.save(out / "color" / f"{k:04d}.jpg", quality=86)
-        width, height = picture.size
-        focal = FOCAL_PX * width / SIZE_PX[0]
-        lens = {"fx": focal, "fy": focal, "cx": (width - 1) / 2, "cy": (height - 1) / 2}
-        frame: dict[str, object] = {
-            "color": f"color/{k:04d}.jpg",
-            "depth": f"depth/{k:04d}.png",
-            "instances": f"instances/{k:04d}.png",
-        }
-        frame["world_from_camera"] = np.round(pose, 9).tolist()
-        frame["intrinsics"] = {**lens, "width": width, "height": height}
-        frame["time_s"] = k * FRAME_STEP_S
-        frames.append(frame)
-    scan = {"format": "spatial-agent/scan@1", "gravity": [0, 0, -1], "depth_scale_m": DEPTH_SCALE_M}
-    scan["instances"] = {str(k): item.label for k, item in enumerate(ITEMS, start=1)}
-    scan["frames"] = frames
-    (out / "scan.json").write_text(json.dumps(scan, indent=1) + "\n")
-
-
 def main() -> None:
     """Run all stages, skipping what is there already."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -417,7 +378,7 @@ def main() -> None:
             print(f"asset {item.asset}: {time.monotonic() - start:.1f} s", flush=True)
     build_scene(given.work)
     render_frames(given.work, given.preview)
-    pack(given.work, given.out)
+    living_room_files.pack(given.work, given.out)
     living_room_truth.write_truth(given.work, given.out)
     living_room_truth.verify(given.out)
 
