@@ -6,7 +6,8 @@ Both read the same scan folder (640x480 JPEG colour, 16-bit PNG depth with Kinec
 a synthetic room whose surfaces are known exactly), decode it, and return a coloured cloud at 2 cm. Every
 run has its own process; `seconds` is the best of the repeats, which alternate, and `cpu s` what all
 threads used, which a busy machine changes less. `error` is the RMS distance of the cloud to the true
-surface, `median` its median, `complete` the share of the surface that cameras saw which has a cloud point within 2 cm.
+surface, `median` its median, `complete` the share of the surface that cameras saw which has a cloud point
+within 2 cm.
 """
 
 import argparse

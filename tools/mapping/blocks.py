@@ -47,7 +47,7 @@ class Blocks:
     Attributes:
         xyz_m: N points.
         normals: Their unit normals, towards the camera.
-        rgb: Shape (N, 3), or None where the frame has no colour.
+        rgb: Shape (3, N), or None where the frame has no colour.
         side_px: Edge of a block, pixels.
         noise: Noise of single pixels, as a multiple of `depth_sigma_m`.
         place: Row-major number of each in the lattice of blocks, shape (N,).
@@ -186,9 +186,8 @@ def _difference(part: Image, axis: int) -> Image:
 
 
 def _colours(
-    rgb: NDArray[np.uint8], shape: tuple[int, ...], side: int, picked: NDArray[np.intp]
+    rgb: NDArray[np.uint8], shape: tuple[int, int], side: int, picked: NDArray[np.intp]
 ) -> NDArray[np.uint8]:
-    """Return the colour at the middle of the picked blocks, shape (N, 3)."""
-    row, column = np.divmod(picked, shape[1])
-    colours: NDArray[np.uint8] = rgb[row * side + side // 2, column * side + side // 2]
-    return colours
+    """Return the colour at the middle of the picked blocks, shape (3, N)."""
+    middles = rgb[side // 2 :: side, side // 2 :: side][: shape[0], : shape[1]]
+    return np.array([middles[:, :, channel].ravel()[picked] for channel in range(3)])

@@ -163,9 +163,9 @@ def _sums(
     columns += [axis * precision for axis in blocks.normals.turned(world_from_camera[:3, :3])]
     columns.append(np.full(len(precision), blocks.side_px**2, np.float32))
     if colour:
-        grey = np.full((len(precision), 3), 128, np.uint8)
+        grey = np.full((3, len(precision)), 128, np.uint8)
         rgb = grey if blocks.rgb is None else blocks.rgb
-        columns += [rgb[:, channel] * precision for channel in range(3)]
+        columns += [channel * precision for channel in rgb]
     return sum_by_key(voxel_keys(*corner), columns)
 
 
