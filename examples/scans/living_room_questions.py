@@ -154,10 +154,11 @@ def route(start: str, facing: str, stops: tuple[str, str, str]) -> Question:
         for pair in (*permutations(("Turn Left", "Turn Right")), ("Turn Left",) * 2, ("Turn Right",) * 2)
     ]
     text = (
-        f"You are a robot beginning at the {start} and facing the {facing}. You want to navigate to the {stops[-1]}. "
-        "You will perform the following actions (Note: for each [please fill in], choose either 'turn back,' "
-        f"'turn left,' or 'turn right.'): 1. Go forward until the {stops[0]} 2. [please fill in] 3. Go forward until "
-        f"the {stops[1]} 4. [please fill in] 5. Go forward until the {stops[2]}. You have reached the final destination."
+        f"You are a robot beginning at the {start} and facing the {facing}. You want to navigate to the "
+        f"{stops[-1]}. You will perform the following actions (Note: for each [please fill in], choose either "
+        "'turn back,' 'turn left,' or 'turn right.'): "
+        f"1. Go forward until the {stops[0]} 2. [please fill in] 3. Go forward until the {stops[1]} "
+        f"4. [please fill in] 5. Go forward until the {stops[2]}. You have reached the final destination."
     )
     return asked("route_planning", text, LETTERS[options.index(", ".join(turns))], options)
 
