@@ -4,7 +4,7 @@ Every room is furnished, walked through, tilted and moved at random, filmed with
 alone, mapped by the same code as any recording, and measured; the estimator sees frames only. Truth
 comes from the parameters of the room by formulae that share no code with the measuring.
 
-    python -m benchmarks.coverage --rooms 24 --seed 1000
+    python benchmarks/coverage.py --rooms 24 --seed 1000
 
 Seeds below 1000 were used to fit the error model: results on them prove nothing.
 """
@@ -23,8 +23,9 @@ from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
 from spatial_agent.tools.errors import ViewpointError
+from spatial_agent.tools.experts.instances import RecordedInstances
 from spatial_agent.tools.geometry import measuring
-from spatial_agent.tools.mapping import build_scene
+from spatial_agent.tools.mapping.build import build_scene
 from spatial_agent.tools.scene import Measurement, OrientedBox, SceneMap, SceneObject
 from spatial_agent.tools.synthetic import SensorNoise, SyntheticRoom
 
@@ -82,7 +83,7 @@ def draw_noise(rng: np.random.Generator) -> SensorNoise:
         scale_error=0.01,
         drift_m=rng.uniform(0.0005, 0.003),
         drift_rad=rng.uniform(0.0002, 0.001),
-        bleed_px=int(rng.integers(0, 4)),
+        bleed_px=int(rng.integers(0, 3)),
         erosion_px=int(rng.integers(0, 2)),
         dropout=rng.uniform(0.0, 0.5),
         flying=rng.uniform(0.0, 0.2),
@@ -98,7 +99,7 @@ def scan_room(seed: int) -> tuple[SyntheticRoom, SceneMap, Array]:
     scan_from_room[:3, :3] = Rotation.random(rng=rng).as_matrix()
     scan_from_room[:3, 3] = rng.uniform(-3, 3, 3)
     frames = room.frames(noise=draw_noise(rng), seed=seed, scan_from_room=scan_from_room)
-    scene = build_scene(frames)
+    scene = build_scene(frames, RecordedInstances())
     if scene.scan_from_scene is None:
         raise RuntimeError(f"room {seed}: the map does not say how it lies in the scan")
     return room, scene, np.linalg.inv(scan_from_room) @ scene.scan_from_scene

@@ -21,25 +21,25 @@ from spatial_agent.tools.scene import Measurement, Room, SceneCamera, SceneMap, 
 
 Array = NDArray[np.float64]
 
-#: Half-width of a 90 % interval of a normal distribution, in standard deviations.
-Z90 = 1.645
+#: Half-width of a 90 % interval in standard deviations. Errors of mapped objects have heavier tails than
+#: a normal distribution (a mask takes in a neighbour, a box is turned): Student's t with 4 degrees.
+Z90 = 2.13
+#: The same for what is normal: the depth scale, which decides the area of a room.
+NORMAL_Z90 = 1.645
 #: Consumer depth cameras are off by about 1 % even after calibration, which no scan shows by itself.
 SCALE_PRIOR = 0.01
-#: Share of the disagreement between frames that survives averaging: drift is common to neighbours.
-DRIFT = 1.0
-SPREAD = 1.0
+#: An end is off by this many times the disagreement between frames: neighbours in time drift together.
+DRIFT = 3.2
 #: An end is found to about this share of the footprint of a pixel: masks bleed, borders are cut off.
-PIXEL = 0.6
+PIXEL = 0.4
 #: No end is better known than this, metres: voxel size, box fitting.
-LEAST_M = 0.005
-#: A side that was never seen is off by up to this much more, metres.
-UNSEEN_M = 0.03
-#: Points lie this much farther apart than the surfaces between them: metres, and pixel footprints.
-DISTANCE_BIAS_M = 0.0
-DISTANCE_BIAS_PIXEL = 0.0
-#: Boxes round points are this much too small: metres, and pixel footprints.
-SIZE_BIAS_M = 0.0
-SIZE_BIAS_PIXEL = 0.0
+LEAST_M = 0.004
+#: Heights are better known than sides by this factor: many cameras see tops, and the floor levels all.
+UPRIGHT = 0.4
+#: Where no frame saw past an end, the object goes on by about this, metres, give or take the second.
+UNSEEN_BIAS_M, UNSEEN_M = 0.03, 0.10
+#: An end below which no frame saw is taken for the floor's side: it may reach down to the floor.
+BOTTOM_SEEN = 0.8
 #: Share of the outline's own interval that counts.
 OUTLINE = 1.0
 #: A camera looks at a wall within 60 degrees of square.
@@ -59,7 +59,7 @@ class SurfaceError:
         per_scale_m: How far it moves along the direction where depth is too long by a factor of 2;
             for small errors in proportion.
         std_m: Standard deviation of everything else.
-        unseen_m: What is added to it because that side was not seen.
+        unseen_m: Standard deviation of how far the object goes on unseen; outward only.
     """
 
     per_scale_m: float
@@ -85,19 +85,23 @@ def surface_error(scene: SceneMap, item: SceneObject, xyz_m: Array, outward: Arr
         return SurfaceError(0.0, 0.0)
     cameras = _cameras_of(scene, item)
     away_m = _mean_view_m(cameras, xyz_m, outward)
-    noise_m = (
-        DRIFT * _drift_m(scene),
-        SPREAD * (item.provenance.spread_m if item.provenance else 0.0),
-        PIXEL * pixel_m(cameras, xyz_m),
-        LEAST_M,
-    )
-    unseen_m = UNSEEN_M * (1.0 - seen_share(item, outward))
-    return SurfaceError(float(away_m @ outward), float(np.linalg.norm(noise_m)), unseen_m)
+    own_m = np.linalg.norm([DRIFT * _drift_m(scene), PIXEL * pixel_m(cameras, xyz_m), LEAST_M])
+    own_m *= UPRIGHT if abs(outward[2]) > 0.9 else 1.0
+    unseen_m = _unseen_m(scene, item, xyz_m, outward)
+    return SurfaceError(float(away_m @ outward), float(own_m), unseen_m)
+
+
+def _unseen_m(scene: SceneMap, item: SceneObject, xyz_m: Array, outward: Array) -> float:
+    seen = seen_share(item, outward)
+    to_floor_m = 0.0
+    if scene.up is not None and outward[2] < -0.9 and seen < BOTTOM_SEEN:
+        to_floor_m = max(0.0, float(xyz_m[2])) / Z90
+    return max(UNSEEN_M * (1.0 - seen), to_floor_m)
 
 
 def scale_std(scene: SceneMap) -> float:
-    """Return the relative standard deviation of depth: what the scan shows, and what no scan shows."""
-    return float(np.hypot(SCALE_PRIOR, scene.quality.scale_error if scene.quality else 0.0))
+    """Return the relative standard deviation of the depth scale."""
+    return max(SCALE_PRIOR, scene.quality.scale_error if scene.quality else 0.0)
 
 
 def combined_std(
@@ -116,30 +120,26 @@ def combined_std(
     return float(np.hypot(common, np.linalg.norm(own)))
 
 
-def gap_std(scene: SceneMap, errors: Sequence[SurfaceError]) -> tuple[float, float]:
-    """Return the standard deviation of a gap between two objects: upwards, and downwards.
+def one_sided_std(scene: SceneMap, errors: Sequence[SurfaceError]) -> tuple[float, float]:
+    """Return the standard deviation of a sum of positions: of what was seen, and with what was not.
 
-    What was not seen of an object can only bring it nearer to another one.
+    What was not seen of an object makes it longer, and brings it nearer to others, never the reverse.
     """
     seen = [SurfaceError(error.per_scale_m, error.std_m) for error in errors]
     return combined_std(scene, seen), combined_std(scene, errors)
 
 
-def distance_bias_m(scene: SceneMap, items: Sequence[SceneObject], points_m: Array) -> float:
-    """Return by how much points are farther apart than the surfaces they lie on, metres.
+def unseen_bias_m(item: SceneObject) -> Array:
+    """Return how far an object usually goes on beyond each end of its box, shape (3, 2), metres.
 
-    Args:
-        scene: The scene.
-        items: The two objects.
-        points_m: The nearest point of each, shape (2, 3).
+    Ends are in the order of `Provenance.face_coverage`; the floor's side is where mapping says.
     """
-    widths = [pixel_m(_cameras_of(scene, item), point) for item, point in zip(items, points_m, strict=True)]
-    return DISTANCE_BIAS_M + DISTANCE_BIAS_PIXEL * float(sum(widths))
-
-
-def size_bias_m(scene: SceneMap, item: SceneObject) -> Array:
-    """Return what mapping loses of each edge of an object, shape (3,), metres."""
-    return np.full(3, SIZE_BIAS_M + SIZE_BIAS_PIXEL * pixel_m(_cameras_of(scene, item), item.box.centre_m))
+    if item.provenance is None:
+        return np.zeros((3, 2))
+    unseen = 1.0 - np.reshape(item.provenance.face_coverage, (3, 2))
+    beyond_m: Array = UNSEEN_BIAS_M * np.square(unseen)
+    beyond_m[np.abs(item.box.world_from_box[2]) > 0.9] = 0.0
+    return beyond_m
 
 
 def height_std(scene: SceneMap, item: SceneObject, height_m: float, outward: Array) -> float:
@@ -167,7 +167,7 @@ def room_std(scene: SceneMap, room: Room, polygon_m: Array) -> float:
     )
     ends_m2 = [end for end in (room.area_low_m2, room.area_high_m2) if end is not None]
     half_m2 = max((abs(end - room.area_m2) for end in ends_m2), default=0.0)
-    return float(np.hypot(scale_std(scene) * per_scale_m2, OUTLINE * half_m2 / Z90))
+    return float(np.hypot(scale_std(scene) * per_scale_m2, OUTLINE * half_m2 / NORMAL_Z90))
 
 
 def _wall_per_scale_m(scene: SceneMap, middle_m: Array, outward: Array) -> float:
@@ -200,7 +200,14 @@ def seen_share(item: SceneObject, direction: Array) -> float:
 
 
 def margin_90(
-    value: float, std: float, unit: str, how: str, *, low_std: float | None = None, at_least: bool = False
+    value: float,
+    std: float,
+    unit: str,
+    how: str,
+    *,
+    low_std: float | None = None,
+    at_least: bool = False,
+    z90: float = Z90,
 ) -> Measurement:
     """Return a measurement with its 90 % interval.
 
@@ -211,11 +218,12 @@ def margin_90(
         how: How it was obtained.
         low_std: Standard deviation downwards, where that differs.
         at_least: Whether the true value may be any amount larger.
+        z90: Half-width of the interval in standard deviations.
     """
-    low = value - Z90 * (std if low_std is None else low_std)
+    low = value - z90 * (std if low_std is None else low_std)
     if unit != "deg":
         low = max(0.0, low)
-    return Measurement(value, unit, low, None if at_least else value + Z90 * std, how)
+    return Measurement(value, unit, low, None if at_least else value + z90 * std, how)
 
 
 def _drift_m(scene: SceneMap) -> float:
@@ -233,5 +241,9 @@ def _mean_view_m(cameras: Sequence[SceneCamera], xyz_m: Array, outward: Array) -
         return -USUAL_RANGE_M * outward
     views_m = np.array([xyz_m - camera.pose.position_m for camera in cameras])
     facing = views_m @ outward < 0
-    mean: Array = views_m[facing].mean(axis=0) if facing.any() else views_m.mean(axis=0)
+    if facing.any():
+        views_m = views_m[facing]
+    # Mapping trusts a view by its precision, and depth noise grows with the square of the range.
+    weights = np.linalg.norm(views_m, axis=1) ** -4.0
+    mean: Array = weights @ views_m / weights.sum()
     return mean

@@ -16,6 +16,7 @@ from spatial_agent.tools.geometry.direction import signed_angle_deg
 from spatial_agent.tools.geometry.distance import (
     box_distance,
     centre_distance,
+    nearest_in_box,
     nearest_points_of_boxes,
     quantile_surface_distance,
 )
@@ -53,10 +54,12 @@ def measure_distance(scene: SceneMap, a: SceneObject, b: SceneObject) -> tuple[M
     if a.surface is None or b.surface is None or not len(a.surface) or not len(b.surface):
         points_m = np.stack(nearest_points_of_boxes(a.box, b.box))
         return _length(scene, a, b, points_m, box_distance(a.box, b.box), "between boxes"), points_m
-    nearest = quantile_surface_distance(a.surface.xyz_m, b.surface.xyz_m, STRAY_SHARE)
+    # A box ends at the middle of the noise of its faces, so points pressed into it are not pulled
+    # nearer by noise; without this, distances came out 2.6 cm too short on synthetic scans, with it 0.2.
+    a_xyz_m, b_xyz_m = nearest_in_box(a.box, a.surface.xyz_m), nearest_in_box(b.box, b.surface.xyz_m)
+    nearest = quantile_surface_distance(a_xyz_m, b_xyz_m, STRAY_SHARE)
     points_m = np.stack([nearest.point_a_m, nearest.point_b_m])
-    unbiased_m = max(0.0, nearest.distance_m - intervals.distance_bias_m(scene, (a, b), points_m))
-    return _length(scene, a, b, points_m, unbiased_m, "between observed surfaces"), points_m
+    return _length(scene, a, b, points_m, nearest.distance_m, "between observed surfaces"), points_m
 
 
 def measure_centre_distance(scene: SceneMap, a: SceneObject, b: SceneObject) -> Measurement:
@@ -128,7 +131,9 @@ def measure_room(scene: SceneMap, definition: Literal["plain", "vsi"] = "plain")
         return Measurement.given(room.area_m2, "m2", "given with the scene")
     std_m2 = intervals.room_std(scene, room, room.polygon_m)
     how = "area of the floor outline"
-    return margin_90(room.area_m2, std_m2, "m2", how, at_least=room.area_high_m2 is None)
+    return margin_90(
+        room.area_m2, std_m2, "m2", how, at_least=room.area_high_m2 is None, z90=intervals.NORMAL_Z90
+    )
 
 
 def measure_direction(

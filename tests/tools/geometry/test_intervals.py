@@ -7,10 +7,11 @@ import pytest
 from numpy.typing import NDArray
 
 from spatial_agent.tools.geometry.intervals import (
+    NORMAL_Z90,
     SurfaceError,
     combined_std,
-    gap_std,
     margin_90,
+    one_sided_std,
     room_std,
     scale_std,
     seen_share,
@@ -84,16 +85,16 @@ def test_errors_add_up_like_random_numbers_that_share_one_scale() -> None:
     assert combined_std(scene, errors, (3.0, -1.0)) == pytest.approx(drawn.std(), rel=0.01)
 
 
-def test_what_was_not_seen_widens_a_gap_downwards_only() -> None:
+def test_what_was_not_seen_counts_on_one_side_only() -> None:
     scene = scene_of(box_seen_by(0))
-    up, down = gap_std(scene, (SurfaceError(0.0, 0.01, 0.05), SurfaceError(0.0, 0.01)))
-    assert up == pytest.approx(np.hypot(0.01, 0.01))
-    assert down == pytest.approx(np.sqrt(2 * 0.01**2 + 0.05**2))
+    seen, with_unseen = one_sided_std(scene, (SurfaceError(0.0, 0.01, 0.05), SurfaceError(0.0, 0.01)))
+    assert seen == pytest.approx(np.hypot(0.01, 0.01))
+    assert with_unseen == pytest.approx(np.sqrt(2 * 0.01**2 + 0.05**2))
 
 
 def test_a_scan_that_disagrees_with_itself_about_scale_is_trusted_less() -> None:
     item = box_seen_by(0)
-    assert scale_std(scene_of(item, replace(EXACT, scale_error=0.02))) == pytest.approx(np.hypot(0.01, 0.02))
+    assert scale_std(scene_of(item, replace(EXACT, scale_error=0.02))) == pytest.approx(0.02)
 
 
 def test_the_seen_share_of_a_side_follows_the_direction_asked_for() -> None:
@@ -105,18 +106,24 @@ def test_the_seen_share_of_a_side_follows_the_direction_asked_for() -> None:
 
 
 def test_a_ninety_percent_interval_holds_nine_of_ten_draws() -> None:
-    measured = margin_90(10.0, 2.0, "deg", "drawn")
+    measured = margin_90(10.0, 2.0, "deg", "drawn", z90=NORMAL_Z90)
     assert measured.low is not None
     assert measured.high is not None
-    drawn = 10.0 + 2.0 * np.random.default_rng(1).standard_normal(100_000)
+    rng = np.random.default_rng(1)
+    drawn = 10.0 + 2.0 * rng.standard_normal(100_000)
     assert ((drawn > measured.low) & (drawn < measured.high)).mean() == pytest.approx(0.9, abs=0.005)
+    heavy = margin_90(10.0, 2.0, "deg", "drawn")
+    assert heavy.low is not None
+    assert heavy.high is not None
+    drawn = 10.0 + 2.0 * rng.standard_t(4, 100_000)
+    assert ((drawn > heavy.low) & (drawn < heavy.high)).mean() == pytest.approx(0.9, abs=0.005)
 
 
 def test_a_length_is_never_said_to_be_below_zero_and_an_open_end_stays_open() -> None:
     measured = margin_90(0.01, 0.1, "m", "x", at_least=True)
     assert measured.low == 0.0
     assert measured.high is None
-    assert margin_90(0.01, 0.1, "deg", "x").low == pytest.approx(0.01 - 0.1645)
+    assert margin_90(0.01, 0.1, "deg", "x").low == pytest.approx(0.01 - 0.213)
 
 
 def test_a_room_filmed_from_its_middle_grows_with_the_depth_scale_on_both_axes() -> None:

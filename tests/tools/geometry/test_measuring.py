@@ -263,4 +263,4 @@ def test_without_up_there_is_no_height_no_room_and_no_left() -> None:
 
 def test_given_boxes_are_never_refitted() -> None:
     scene = ROOM.scene_map()
-    assert corrected_box(scene, scene.objects[0]) is scene.objects[0].box
+    assert corrected_box(scene.objects[0]) is scene.objects[0].box
