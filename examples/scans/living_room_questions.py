@@ -109,9 +109,9 @@ def nearest_of(opening: str, anchor: str, names: tuple[str, ...]) -> Question:
 def direction_hard(at: str, facing: str, target: str) -> Question:
     """Return the benchmark's question for the quadrant."""
     text = (
-        f"If I am standing by the {at} and facing the {facing}, is the {target} to my front-left, front-right, "
-        "back-left, or back-right?\nThe directions refer to the quadrants of a Cartesian plane (if I am standing "
-        "at the origin and facing along the positive y-axis)."
+        f"If I am standing by the {at} and facing the {facing}, is the {target} to my front-left, "
+        "front-right, back-left, or back-right?\nThe directions refer to the quadrants of a Cartesian plane "
+        "(if I am standing at the origin and facing along the positive y-axis)."
     )
     options = ["back-left", "back-right", "front-left", "front-right"]
     quadrant = QUADRANTS[int(angle_deg(at, facing, target) % 360 // 90)]
@@ -155,8 +155,8 @@ def route(start: str, facing: str, stops: tuple[str, str, str]) -> Question:
     ]
     text = (
         f"You are a robot beginning at the {start} and facing the {facing}. You want to navigate to the "
-        f"{stops[-1]}. You will perform the following actions (Note: for each [please fill in], choose either "
-        "'turn back,' 'turn left,' or 'turn right.'): "
+        f"{stops[-1]}. You will perform the following actions (Note: for each [please fill in], choose "
+        "either 'turn back,' 'turn left,' or 'turn right.'): "
         f"1. Go forward until the {stops[0]} 2. [please fill in] 3. Go forward until the {stops[1]} "
         f"4. [please fill in] 5. Go forward until the {stops[2]}. You have reached the final destination."
     )
