@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatial_agent.tools.mapping.lifting import Sighting
+from spatial_agent.tools.mapping.lifting import Sighting, distinct_cells
 from spatial_agent.tools.mapping.views import CoarseView
 
 Array = NDArray[np.float64]
@@ -96,12 +96,12 @@ def shares(clouds: Sequence[Array]) -> Array:
     from scipy.sparse import coo_array, eye_array
     from scipy.spatial import cKDTree
 
-    cells = [np.unique(np.floor(cloud / CELL_M).astype(np.int64), axis=0) for cloud in clouds]
+    cells = [distinct_cells(np.floor(cloud / CELL_M).astype(np.int64))[0] for cloud in clouds]
     counts = np.array([len(cell) for cell in cells])
-    distinct, column = np.unique(np.concatenate(cells), axis=0, return_inverse=True)
+    distinct, column = distinct_cells(np.concatenate(cells))
     row = np.repeat(np.arange(len(clouds)), counts)
     size = (len(clouds), len(distinct))
-    occupied: Any = coo_array((np.ones(len(row)), (row, column.ravel())), shape=size).tocsr()
+    occupied: Any = coo_array((np.ones(len(row)), (row, column)), shape=size).tocsr()
     pairs = cKDTree(distinct).query_pairs(1.0, p=np.inf, output_type="ndarray")
     near: Any = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(distinct), len(distinct))).tocsr()
     reached = occupied @ (near + near.T + eye_array(len(distinct)).tocsr())

@@ -23,7 +23,7 @@ BIN_M = 0.001
 #: The outermost maximum of density counts when it has this share of the highest within reach.
 COUNTING_SHARE = 0.4
 #: The yaw is sought with this many points; distance to the sides weighs this much beside area.
-YAW_POINTS, CLOSENESS = 3000, 2.0
+YAW_POINTS, CLOSENESS = 2000, 2.0
 
 
 def fitted_box(xyz_m: Array, weight: Array, noise_m: float, *, upright: bool = True) -> OrientedBox:
@@ -53,8 +53,8 @@ def upright_axes(xyz_m: Array, noise_m: float) -> Array:
     """
     xy_m = xyz_m[:: max(1, len(xyz_m) // YAW_POINTS), :2] - xyz_m[:, :2].mean(axis=0)
     trim = _stray_share(noise_m)
-    coarse = _best_yaw(xy_m, np.arange(0.0, 90.0, 2.0), trim)
-    yaw_deg = _best_yaw(xy_m, coarse + np.arange(-2.0, 2.05, 0.1), trim)
+    coarse = _best_yaw(xy_m, np.arange(0.0, 90.0, 3.0), trim)
+    yaw_deg = _best_yaw(xy_m, coarse + np.arange(-2.0, 2.05, 0.2), trim)
     axes = OrientedBox.upright(np.zeros(3), np.ones(3), np.radians(yaw_deg)).world_from_box
     across_m = np.ptp(np.quantile(xy_m @ axes[:2, :2], (trim, 1 - trim), axis=0), axis=0)
     if across_m[1] > across_m[0]:
@@ -73,7 +73,7 @@ def _yaw_cost(xy_m: Array, yaw_rad: float, trim: float) -> float:
     low_m, high_m = np.quantile(along_m, (trim, 1 - trim), axis=0)
     to_side_m = np.minimum(np.abs(along_m - low_m), np.abs(high_m - along_m)).min(axis=1)
     area_m2 = float(np.prod(high_m - low_m))
-    return area_m2 + CLOSENESS * float(to_side_m.mean()) * np.sqrt(area_m2)
+    return float(area_m2 + CLOSENESS * to_side_m.mean() * np.sqrt(area_m2))
 
 
 def end_m(along_m: Array, weight: Array, noise_m: float) -> float:
@@ -89,7 +89,7 @@ def end_m(along_m: Array, weight: Array, noise_m: float) -> float:
     first_m = float(along_m[order][np.searchsorted(total, _stray_share(noise_m) * total[-1])])
     reach_m = max(REACH_M, REACH_SIGMA * noise_m)
     smooth_m = max(SMOOTH_M, noise_m / 2)
-    low_m = first_m - reach_m
+    low_m = float(first_m - reach_m)
     bins = int(3 * reach_m / BIN_M) + 1
     near = (along_m >= low_m) & (along_m < low_m + bins * BIN_M)
     along_m, weight = along_m[near] - low_m, weight[near]

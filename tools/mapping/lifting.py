@@ -141,36 +141,36 @@ def voxel_means(xyz_m: Array, weights: Sequence[Array], voxel_m: float) -> tuple
         weights: One or more, shape (N,) each; the last one weighs the mean.
         voxel_m: Edge of a voxel, metres.
     """
-    cell_of = _cells(np.floor(xyz_m / voxel_m).astype(np.int64))[1]
+    cell_of = distinct_cells(np.floor(xyz_m / voxel_m).astype(np.int64))[1]
     totals: list[Array] = [np.bincount(cell_of, weight).astype(np.float64) for weight in weights]
     sums = [np.bincount(cell_of, weights[-1] * axis_m) for axis_m in xyz_m.T]
     means: Array = np.column_stack(sums) / totals[-1][:, None]
     return means, totals
 
 
+def distinct_cells(ijk: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the distinct rows of whole numbers, shape (M, 3), and which of them each row is, shape (N,)."""
+    low = np.array([column.min(initial=0) for column in ijk.T])
+    size = [int(column.max(initial=0)) - int(least) + 1 for column, least in zip(ijk.T, low, strict=True)]
+    keys = np.ravel_multi_index(tuple((ijk - low).T), tuple(size))
+    distinct, cell_of = np.unique(keys, return_inverse=True)
+    return np.column_stack(np.unravel_index(distinct, tuple(size))) + low, cell_of
+
+
 def pieces(xyz_m: Array, gap_m: float) -> NDArray[np.int_]:
-    """Number the groups of points that are further apart than `gap_m`, largest first, shape (N,)."""
+    """Number the groups of points that are further apart than about `gap_m`, largest first, shape (N,)."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
     from scipy.spatial import cKDTree
 
-    cells, cell_of = _cells(np.floor(xyz_m / (gap_m / 2)).astype(np.int64))
-    # Points within `gap_m` lie in cells at most this many steps apart along each axis.
-    pairs = cKDTree(cells).query_pairs(2.0, p=np.inf, output_type="ndarray")
+    # Points in neighbouring cells are at most two edges apart along each axis, one on average.
+    cells, cell_of = distinct_cells(np.floor(xyz_m / gap_m).astype(np.int64))
+    pairs = cKDTree(cells).query_pairs(1.0, p=np.inf, output_type="ndarray")
     links = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(cells), len(cells)))
     group = connected_components(links, directed=False)[1]
     rank = np.argsort(np.argsort(-np.bincount(group[cell_of]), kind="stable"))
     numbers: NDArray[np.int_] = rank[group][cell_of]
     return numbers
-
-
-def _cells(ijk: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the distinct rows of whole numbers, shape (M, 3), and which of them each row is, shape (N,)."""
-    low = ijk.min(axis=0, initial=0)
-    size = ijk.max(axis=0, initial=0) - low + 1
-    keys = np.ravel_multi_index(tuple((ijk - low).T), tuple(size))
-    distinct, cell_of = np.unique(keys, return_inverse=True)
-    return np.column_stack(np.unravel_index(distinct, tuple(size))) + low, cell_of
 
 
 def seen_bleed_px(pixels: Pixels, z_m: Array) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spatial_agent.tools.mapping.lifting import VOXEL_M, Sighting, voxel_means
+from spatial_agent.tools.mapping.lifting import VOXEL_M, Sighting, distinct_cells, voxel_means
 from spatial_agent.tools.scene import PointCloud
 
 Array = NDArray[np.float64]
@@ -19,7 +19,9 @@ WORSE_SHARE, CELL_M = 0.25, 0.04
 STRAY_TIMES, NEIGHBOURS = 4.0, 8
 MOST_POINTS = 20_000
 #: Places at which views are compared, and how far round them.
-PATCHES, PATCH_M = 300, 0.05
+PATCHES, PATCH_M = 200, 0.05
+#: Points a source needs in a patch to be compared.
+LEAST_IN_PATCH = 5
 #: Quantile of patch thickness that is taken for noise.
 FLATTER = 0.25
 #: From the median absolute deviation to the standard deviation of a normal distribution.
@@ -75,8 +77,7 @@ def _best_seen(xyz_m: Array, precision: Array) -> Flags:
     """Return which points are about as precise as the best ones near them."""
     from scipy.spatial import cKDTree
 
-    cells, cell_of = np.unique(np.floor(xyz_m / CELL_M).astype(np.int64), axis=0, return_inverse=True)
-    cell_of = cell_of.ravel()
+    cells, cell_of = distinct_cells(np.floor(xyz_m / CELL_M).astype(np.int64))
     own = np.zeros(len(cells))
     np.maximum.at(own, cell_of, precision)
     around = own.copy()
@@ -105,7 +106,7 @@ def _agreement(xyz_m: Array, source: NDArray[np.int_]) -> tuple[float, float]:
     thickness, offsets = [], []
     places = xyz_m[:: max(1, len(xyz_m) // PATCHES)]
     for members in np.atleast_1d(tree.query_ball_point(places, PATCH_M)):
-        if len(members) < 10:
+        if len(members) < 2 * LEAST_IN_PATCH:
             continue
         patch = xyz_m[members] - xyz_m[members].mean(axis=0)
         spread, axes = np.linalg.eigh(patch.T @ patch / len(patch))
@@ -121,10 +122,10 @@ def _agreement(xyz_m: Array, source: NDArray[np.int_]) -> tuple[float, float]:
 
 def _source_offsets(heights_m: Array, source: NDArray[np.int_]) -> Array:
     """Return how far each source's mean height lies from the mean of all sources; empty for a single one."""
-    numbers, which, count = np.unique(source, return_inverse=True, return_counts=True)
-    enough = count >= 5
+    count = np.bincount(source)
+    enough = count >= LEAST_IN_PATCH
     if enough.sum() < 2:
         return np.empty(0)
-    means = np.bincount(which, heights_m) / count
+    means = np.bincount(source, heights_m)[enough] / count[enough]
     # Few sources hide part of their own scatter in the mean that they share.
-    return np.asarray((means[enough] - means[enough].mean()) * np.sqrt(enough.sum() / (enough.sum() - 1)))
+    return np.asarray((means - means.mean()) * np.sqrt(len(means) / (len(means) - 1)))

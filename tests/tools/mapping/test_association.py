@@ -32,7 +32,7 @@ def seen(frame: int, xyz_m: Array, label: str = "chair", score: float = 0.8, **k
 
 
 def half(xyz_m: Array, axis: int, side: int) -> Array:
-    return xyz_m[side * (xyz_m[:, axis] - xyz_m[:, axis].mean()) > -0.08]
+    return np.asarray(xyz_m[side * (xyz_m[:, axis] - xyz_m[:, axis].mean()) > -0.08])
 
 
 def frames_of(sightings: list[Sighting]) -> list[tuple[str, tuple[int, ...]]]:

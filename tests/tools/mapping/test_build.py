@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -132,7 +133,7 @@ def test_distances_between_surfaces_of_a_clean_scan_are_within_two_centimetres(c
             one, other = pairs[first][0].surface, pairs[second][0].surface
             assert one is not None
             assert other is not None
-            measured_m = KDTree(one.xyz_m).query(other.xyz_m)[0].min()
+            measured_m = np.min(KDTree(one.xyz_m).query(other.xyz_m)[0])
             assert measured_m == pytest.approx(truth.distance_m(first, second), abs=0.02)
 
 
@@ -147,8 +148,9 @@ def test_objects_are_numbered_and_timed_by_their_first_appearance(clean: SceneMa
     for item, piece in matched(clean, truth):
         frame = truth.first_seen[truth.objects.index(piece)]
         assert item.first_seen_frame == frame
+        assert frame is not None
         assert item.first_seen_s == pytest.approx(frame * 0.5)
-    order = [item.first_seen_frame for item in clean.objects]
+    order = [item.first_seen_s or 0.0 for item in clean.objects]
     assert order == sorted(order)
     assert {item.id for item in clean.objects if item.label == "chair"} == {"chair-1", "chair-2"}
 
@@ -254,7 +256,7 @@ def test_frames_are_decoded_once() -> None:
     [({"has_depth": False}, "depth"), ({"pose": None}, "pose"), ({"intrinsics": None}, "intrinsics")],
 )
 def test_a_source_without_depth_poses_or_intrinsics_is_refused_by_what_it_lacks(
-    lacking: dict[str, None], word: str
+    lacking: dict[str, Any], word: str
 ) -> None:
     frames = room().frames()
     bare = replace(frames, headers=tuple(replace(header, **lacking) for header in frames.headers))
