@@ -40,7 +40,7 @@ def draw_marked_frame(
         camera: The frame's camera.
         rgb: The frame, shape (H, W, 3) uint8.
         object_ids: Objects to outline; all where empty.
-        marks: Measured segments, see `Finding.marks`.
+        marks: Measured segments and points, see `Finding.marks`.
     """
     canvas = Canvas(Image.fromarray(rgb))
     zoom = rgb.shape[1] / camera.intrinsics.width
@@ -56,14 +56,21 @@ def draw_marked_frame(
         top = (float(shown[:, 0].mean()), float(max(shown[:, 1].min() - 10, 12)))
         canvas.label(top, item.id, object_colour(number), 16)
     for mark in marks:
-        if mark["kind"] == "segment":
-            ends = np.array([mark["from_m"], mark["to_m"]], float)
-            _draw_line(canvas, camera, ends, MEASURED, zoom, width=4)
-            middle, visible = _pixels(camera, ends.mean(axis=0, keepdims=True))
-            if visible.all():
-                at = middle[0] * zoom
-                canvas.label((float(at[0]), float(at[1]) - 16), str(mark["label"]), MEASURED, 18)
+        _draw_mark(canvas, camera, mark, zoom)
     return canvas.image
+
+
+def _draw_mark(canvas: Canvas, camera: SceneCamera, mark: Mapping[str, Any], zoom: float) -> None:
+    """Draw a measured line with its number, or the number said about one object."""
+    if mark["kind"] not in ("segment", "point"):
+        return
+    ends = np.array([mark["from_m"], mark["to_m"]] if mark["kind"] == "segment" else [mark["at_m"]], float)
+    if len(ends) == 2:
+        _draw_line(canvas, camera, ends, MEASURED, zoom, width=4)
+    middle, visible = _pixels(camera, ends.mean(axis=0, keepdims=True))
+    if visible.all():
+        at = middle[0] * zoom
+        canvas.label((float(at[0]), float(at[1]) - 16), str(mark["label"]), MEASURED, 18)
 
 
 def _draw_line(

@@ -6,6 +6,7 @@ from spatial_agent.tools.contract import Finding
 from spatial_agent.tools.errors import NoSuchObjectError
 from spatial_agent.tools.registry import skill
 from spatial_agent.tools.scene import SceneMap
+from spatial_agent.tools.skills.findings import spot
 from spatial_agent.tools.skills.references import resolve
 
 
@@ -34,8 +35,5 @@ def count(scene: SceneMap, kind: str, definition: Literal["plain", "vsi"] = "pla
         definition="vsi.object_counting" if definition == "vsi" else "count",
         objects=tuple(item.id for item in found),
         details={"partly_seen": partly},
-        marks=tuple(
-            {"kind": "point", "at_m": item.box.centre_m.tolist(), "label": str(number)}
-            for number, item in enumerate(found, start=1)
-        ),
+        marks=tuple(spot(item, str(number)) for number, item in enumerate(found, start=1)),
     )

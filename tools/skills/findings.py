@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spatial_agent.tools.contract import Finding, Json
-from spatial_agent.tools.scene import Measurement
+from spatial_agent.tools.scene import Measurement, SceneObject
 from spatial_agent.tools.skills.wording import quantity
 
 #: Relative margin above which a number says too little to decide anything by itself.
@@ -55,6 +55,11 @@ def segment(points_m: Any, label: str) -> dict[str, Json]:  # noqa: ANN401 - any
     """Return the mark of a measured line between two points, scene metres."""
     start, end = ([float(value) for value in point] for point in points_m)
     return {"kind": "segment", "from_m": start, "to_m": end, "label": label}
+
+
+def spot(item: SceneObject, label: str) -> dict[str, Json]:
+    """Return the mark of something said about one object, at its centre."""
+    return {"kind": "point", "at_m": item.box.centre_m.tolist(), "label": label}
 
 
 def _weakness(measurement: Measurement) -> str | None:

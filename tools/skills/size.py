@@ -8,7 +8,7 @@ from spatial_agent.tools.geometry.measuring import measure_size, measure_vsi_siz
 from spatial_agent.tools.registry import skill
 from spatial_agent.tools.scene import SceneMap, SceneObject
 from spatial_agent.tools.skills.candidates import named_candidates
-from spatial_agent.tools.skills.findings import numeric_finding
+from spatial_agent.tools.skills.findings import numeric_finding, spot
 from spatial_agent.tools.skills.ranking import rank
 from spatial_agent.tools.skills.references import resolve_one
 from spatial_agent.tools.skills.wording import capitalised, quantity, the
@@ -60,7 +60,7 @@ def size(
         "vsi.object_size_estimation" if vsi else f"size.{dimension}",
         ending=f" {WORDS[dimension]}",
         objects=(item.id,),
-        marks=({"kind": "box", "object": item.id, "label": f"{measurement.value:.2f} {unit}"},),
+        marks=(spot(item, f"{measurement.value:.2f} {unit}"),),
         decimals=0 if vsi else None,
     )
 
@@ -94,7 +94,7 @@ def size_extreme(
         borderline=ranked.borderline,
         objects=(winner.id,),
         details={"sizes_m": {name: item.value for name, item in sizes.items()}},
-        marks=({"kind": "box", "object": winner.id, "label": ranked.winner},),
+        marks=(spot(winner, quantity(sizes[ranked.winner])),),
     )
 
 
