@@ -51,6 +51,14 @@ def test_background_that_bleeds_in_at_a_silhouette_is_dropped(recorded: int | No
     assert sighting.pixels > 0.98 * mask.sum()
 
 
+def test_pixels_that_hang_between_two_surfaces_are_dropped() -> None:
+    z_m, mask = board()
+    rim = binary_dilation(mask) & ~mask
+    z_m[rim] = NEAR_M + 0.25
+    sighting = lift(InstanceMask(mask | rim, "board", instance_id=7), frame_of(z_m))
+    assert sighting.xyz_m[:, 2].max() < NEAR_M + 0.01
+
+
 def test_background_seen_through_an_object_is_dropped_for_detections() -> None:
     z_m, mask = board()
     z_m[65:85, 90:110] = FAR_M
