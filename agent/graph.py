@@ -47,7 +47,8 @@ async def plan(state: AgentState, context: RunContext) -> JsonObject:
     calls = context.planner.plan(task, state["scene"]["reference"])
     if len(calls) > context.budget.calls:
         raise BudgetExceededError(
-            f"the question needs {len(calls)} calls, the budget allows {context.budget.calls}; ask for less at once"
+            f"the question needs {len(calls)} calls, the budget allows {context.budget.calls}; "
+            "ask for less at once"
         )
     return {"calls": [call_to_json(call) for call in calls], "rounds": 1}
 
