@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 #: Blocks compared per frame, and the image is compared in this many tiles to a side.
-SAMPLE, TILES = 3000, 4
+SAMPLE, TILES = 2000, 4
 #: Surfaces further apart than this are different surfaces, metres.
 GATE_M = 0.10
 #: A tile speaks from this many blocks on.

@@ -31,7 +31,7 @@ AHEAD = 4
 #: What poses add to the error of a single view, metres.
 POSE_NOISE_M = 0.005
 #: Frames compared with one another to see how well they agree.
-KEPT_VIEWS = 12
+KEPT_VIEWS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,13 +171,16 @@ def _sums(
 
 def _fused(grid: VoxelSums, views: list[View], reduction: _Reduction, total: int) -> FusedCloud:
     """Turn sums into points, and say how well frames agree with them."""
-    surface = surface_of(grid)
+    with ThreadPoolExecutor(1, thread_name_prefix="fusion") as pool:
+        comparing = pool.submit(pose_drift_m, views)
+        surface = surface_of(grid)
+        noise_m = depth_noise_m(views, surface, reduction.origin_m, reduction.voxel_m)
+        drift_m = comparing.result()
     xyz_m = surface.xyz.T.astype(float) * reduction.voxel_m + reduction.origin_m
     sums = [column[surface.chosen] for column in grid.columns]
     rgb = None
     if reduction.colour:
         rgb = np.clip(np.round(np.array(sums[8:11]).T / sums[0][:, None]), 0, 255).astype(np.uint8)
-    drift_m = pose_drift_m(views)
     notes = []
     if reduction.count < total:
         notes.append(f"{total - reduction.count} of {total} frames lack depth, pose or intrinsics: left out")
@@ -188,7 +191,7 @@ def _fused(grid: VoxelSums, views: list[View], reduction: _Reduction, total: int
         surface.normals.T.astype(float),
         reduction.voxel_m,
         reduction.count,
-        depth_noise_m(views, surface, reduction.origin_m, reduction.voxel_m),
+        noise_m,
         drift_m or 0.0,
         tuple(notes),
     )

@@ -14,6 +14,8 @@ Keys = NDArray[np.int64]
 #: Bits per axis of a voxel key: 2^21 voxels of 2 cm are 42 km.
 AXIS_BITS = 21
 HALF_RANGE = 1 << (AXIS_BITS - 1)
+#: Sums wait until there are at least so many, since each merge sorts all voxels.
+MERGE_ROWS = 400_000
 #: Key of voxel (0, 0, 0).
 ZERO_KEY = (HALF_RANGE << 2 * AXIS_BITS) + (HALF_RANGE << AXIS_BITS) + HALF_RANGE
 
@@ -70,7 +72,7 @@ class VoxelSums:
         """Take sums in; they are merged once they are half as many as the voxels known."""
         self._waiting.append((keys, columns))
         self._waiting_rows += len(keys)
-        if self._waiting_rows > max(len(self.keys) // 2, 200_000):
+        if self._waiting_rows > max(len(self.keys) // 2, MERGE_ROWS):
             self.merge()
 
     def merge(self) -> None:
