@@ -190,7 +190,7 @@ def _turns(
 
 
 def sampled_distance_m(a: OrientedBox, b: OrientedBox) -> float:
-    """Return VSI-Bench's distance of two boxes from its definition: shells of 5 cm grids, nearest pair."""
+    """Return VSI-Bench's distance of two boxes from its definition: cropped shells of 5 cm grids, nearest pair."""
     return float(cdist(_shell_m(a), _shell_m(b)).min())
 
 
@@ -198,8 +198,11 @@ def _shell_m(box: OrientedBox) -> Array:
     x, y, z = (np.linspace(-edge / 2, edge / 2, max(1, ceil(edge / 0.05))) for edge in box.extent_m)
     grid = np.array([(p, q, r) for p in x for q in y for r in z])
     outer = grid[(np.abs(grid) > box.extent_m / 4).any(axis=1)]
-    shell: Array = outer @ box.world_from_box.T + box.centre_m
-    return shell
+    shell = outer @ box.world_from_box.T + box.centre_m
+    # The benchmark crops to the box after turning; rounding decides what stays of the outermost layer.
+    inside = np.abs((shell - box.centre_m) @ box.world_from_box) <= box.extent_m / 2
+    cropped: Array = shell[inside.all(axis=1)]
+    return cropped
 
 
 def _some(choices: Sequence[tuple[int, ...]], count: int, rng: np.random.Generator) -> list[tuple[int, ...]]:

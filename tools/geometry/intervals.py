@@ -29,17 +29,21 @@ NORMAL_Z90 = 1.645
 #: Consumer depth cameras are off by about 1 % even after calibration, which no scan shows by itself.
 SCALE_PRIOR = 0.01
 #: An end is off by this many times the disagreement between frames: neighbours in time drift together.
-DRIFT = 3.2
+DRIFT = 2.5
 #: An end is found to about this share of the footprint of a pixel: masks bleed, borders are cut off.
 PIXEL = 0.4
 #: No end is better known than this, metres: voxel size, box fitting.
 LEAST_M = 0.004
 #: Heights are better known than sides by this factor: many cameras see tops, and the floor levels all.
-UPRIGHT = 0.4
+UPRIGHT = 0.3
 #: Where no frame saw past an end, the object goes on by about this, metres, give or take the second.
 UNSEEN_BIAS_M, UNSEEN_M = 0.03, 0.10
+#: Sides are found this share of a pixel's footprint too far out: masks bleed more often than not.
+BLEED_PIXEL = 0.65
 #: An end below which no frame saw is taken for the floor's side: it may reach down to the floor.
 BOTTOM_SEEN = 0.8
+#: VSI-Bench crops its 5 cm grids to the box; rounding decides whether that takes the outermost layer.
+VSI_GRID_M = 0.03
 #: Share of the outline's own interval that counts.
 OUTLINE = 1.0
 #: A camera looks at a wall within 60 degrees of square.
@@ -129,17 +133,19 @@ def one_sided_std(scene: SceneMap, errors: Sequence[SurfaceError]) -> tuple[floa
     return combined_std(scene, seen), combined_std(scene, errors)
 
 
-def unseen_bias_m(item: SceneObject) -> Array:
+def beyond_m(scene: SceneMap, item: SceneObject) -> Array:
     """Return how far an object usually goes on beyond each end of its box, shape (3, 2), metres.
 
-    Ends are in the order of `Provenance.face_coverage`; the floor's side is where mapping says.
+    Negative where masks bled. Ends are in the order of `Provenance.face_coverage`; top and bottom are
+    where mapping says.
     """
     if item.provenance is None:
         return np.zeros((3, 2))
     unseen = 1.0 - np.reshape(item.provenance.face_coverage, (3, 2))
-    beyond_m: Array = UNSEEN_BIAS_M * np.square(unseen)
-    beyond_m[np.abs(item.box.world_from_box[2]) > 0.9] = 0.0
-    return beyond_m
+    bled_m = BLEED_PIXEL * pixel_m(_cameras_of(scene, item), item.box.centre_m)
+    ends_m: Array = UNSEEN_BIAS_M * np.square(unseen) - bled_m
+    ends_m[np.abs(item.box.world_from_box[2]) > 0.9] = 0.0
+    return ends_m
 
 
 def height_std(scene: SceneMap, item: SceneObject, height_m: float, outward: Array) -> float:

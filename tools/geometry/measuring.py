@@ -69,7 +69,7 @@ def measure_centre_distance(scene: SceneMap, a: SceneObject, b: SceneObject) -> 
         ScaleError: If the scale of the scene is only relative.
     """
     scene.require_metric("a distance")
-    first, second = corrected_box(a), corrected_box(b)
+    first, second = corrected_box(scene, a), corrected_box(scene, b)
     value_m = centre_distance(first, second)
     if not (is_measured(a) or is_measured(b)):
         return Measurement.given(value_m, "m", "between box centres")
@@ -94,7 +94,7 @@ def measure_size(scene: SceneMap, item: SceneObject, dimension: Dimension) -> Me
     scene.require_metric("a size")
     if dimension != "longest":
         scene.require_up(f"a {dimension}")
-    box = corrected_box(item)
+    box = corrected_box(scene, item)
     value_m = size_of(box, dimension)
     if not is_measured(item):
         return Measurement.given(value_m, "m", f"{dimension} of the box")
@@ -150,7 +150,7 @@ def measure_direction(
     """
     scene.require_up("left and right")
     items = (observer, facing, target)
-    boxes = [corrected_box(item) for item in items]
+    boxes = [corrected_box(scene, item) for item in items]
     at, faced, sought = (box.centre_m[:2] for box in boxes)
     angle_deg = signed_angle_deg(at, faced, sought)
     if not any(map(is_measured, items)):
@@ -168,10 +168,11 @@ def measure_vsi_distance(scene: SceneMap, a: SceneObject, b: SceneObject) -> tup
         ScaleError: If the scale of the scene is only relative.
     """
     scene.require_metric("a distance")
-    boxes = corrected_box(a), corrected_box(b)
+    boxes = corrected_box(scene, a), corrected_box(scene, b)
     points_m = np.stack(nearest_points_of_boxes(*boxes))
     value_m = benchmark.vsi_distance(boxes[:1], boxes[1:])
-    return _length(scene, a, b, points_m, value_m, "between box surfaces, as VSI-Bench does"), points_m
+    how = "between box surfaces, as VSI-Bench does"
+    return _length(scene, a, b, points_m, value_m, how, intervals.VSI_GRID_M), points_m
 
 
 def measure_vsi_size(scene: SceneMap, item: SceneObject) -> Measurement:
@@ -181,7 +182,7 @@ def measure_vsi_size(scene: SceneMap, item: SceneObject) -> Measurement:
         ScaleError: If the scale of the scene is only relative.
     """
     longest = measure_size(scene, item, "longest").to("cm")
-    value_cm = float(benchmark.vsi_size_cm(corrected_box(item)))
+    value_cm = float(benchmark.vsi_size_cm(corrected_box(scene, item)))
     how = "longest edge of the box, as VSI-Bench does"
     if longest.exact:
         return Measurement.given(value_cm, "cm", how)
@@ -204,7 +205,7 @@ def measure_height_above_floor(scene: SceneMap, item: SceneObject, of: HeightOf 
     """
     scene.require_metric("a height")
     scene.require_up("a height above the floor")
-    heights_m = corrected_box(item).corners_m[:, 2]
+    heights_m = corrected_box(scene, item).corners_m[:, 2]
     value_m = {"bottom": heights_m.min(), "centre": heights_m.mean(), "top": heights_m.max()}[of]
     how = f"{of} above the floor"
     if not is_measured(item):
@@ -213,23 +214,30 @@ def measure_height_above_floor(scene: SceneMap, item: SceneObject, of: HeightOf 
     return Measurement(float(value_m), "m", *_around(float(value_m), std_m), how)
 
 
-def corrected_box(item: SceneObject) -> OrientedBox:
-    """Return the box of an object, longer where it usually goes on unseen; a given box as it is."""
+def corrected_box(scene: SceneMap, item: SceneObject) -> OrientedBox:
+    """Return the box of an object without the bias of mapping; a given box as it is."""
     if not is_measured(item):
         return item.box
-    box, beyond_m = item.box, intervals.unseen_bias_m(item)
+    box, beyond_m = item.box, intervals.beyond_m(scene, item)
     centre_m = box.centre_m + box.world_from_box @ (beyond_m[:, 1] - beyond_m[:, 0]) / 2
-    return OrientedBox(centre_m, box.extent_m + beyond_m.sum(axis=1), box.world_from_box)
+    extent_m = np.maximum(box.extent_m + beyond_m.sum(axis=1), 0.0)
+    return OrientedBox(centre_m, extent_m, box.world_from_box)
 
 
 def _length(
-    scene: SceneMap, a: SceneObject, b: SceneObject, points_m: Array, value_m: float, how: str
+    scene: SceneMap,
+    a: SceneObject,
+    b: SceneObject,
+    points_m: Array,
+    value_m: float,
+    how: str,
+    grid_m: float = 0.0,
 ) -> Measurement:
     if not (is_measured(a) or is_measured(b)):
         return Measurement.given(value_m, "m", how)
     along = _unit(points_m[1] - points_m[0], b.box.centre_m - a.box.centre_m)
     errors = (surface_error(scene, a, points_m[0], along), surface_error(scene, b, points_m[1], -along))
-    std_m, low_std_m = intervals.one_sided_std(scene, errors)
+    std_m, low_std_m = (float(np.hypot(std, grid_m)) for std in intervals.one_sided_std(scene, errors))
     return margin_90(value_m, std_m, "m", how, low_std=low_std_m)
 
 

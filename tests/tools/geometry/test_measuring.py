@@ -194,8 +194,11 @@ def test_a_direction_has_a_margin_that_shrinks_with_distance() -> None:
 def test_vsi_distance_is_that_of_the_boxes() -> None:
     a, b = observed(0), observed(3)
     measured, points_m = measure_vsi_distance(scene_of(a, b), a, b)
-    # Both long sides run along y and overlap, so shells are as far apart as the sides, within a grid step.
-    assert measured.value == pytest.approx(1.125, abs=0.05)
+    # Both long sides run along y and overlap, so shells are as far apart as the sides; the benchmark's
+    # crop may take a layer of 5 to 6 cm off each.
+    assert 1.12 <= measured.value <= 1.125 + 2 * 0.06 + 0.04
+    assert measured.low is not None
+    assert measured.low <= 1.125
     assert width(measured.low, measured.high) > 0
     assert points_m.shape == (2, 3)
 
@@ -263,4 +266,4 @@ def test_without_up_there_is_no_height_no_room_and_no_left() -> None:
 
 def test_given_boxes_are_never_refitted() -> None:
     scene = ROOM.scene_map()
-    assert corrected_box(scene.objects[0]) is scene.objects[0].box
+    assert corrected_box(scene, scene.objects[0]) is scene.objects[0].box
