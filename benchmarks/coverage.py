@@ -190,7 +190,7 @@ def _turns(
 
 
 def sampled_distance_m(a: OrientedBox, b: OrientedBox) -> float:
-    """Return VSI-Bench's distance of two boxes from its definition: cropped shells of 5 cm grids, nearest pair."""
+    """Return VSI-Bench's distance of two boxes from its definition: shells of 5 cm grids, nearest pair."""
     return float(cdist(_shell_m(a), _shell_m(b)).min())
 
 

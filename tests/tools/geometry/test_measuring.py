@@ -197,8 +197,6 @@ def test_vsi_distance_is_that_of_the_boxes() -> None:
     # Both long sides run along y and overlap, so shells are as far apart as the sides; the benchmark's
     # crop may take a layer of 5 to 6 cm off each.
     assert 1.12 <= measured.value <= 1.125 + 2 * 0.06 + 0.04
-    assert measured.low is not None
-    assert measured.low <= 1.125
     assert width(measured.low, measured.high) > 0
     assert points_m.shape == (2, 3)
 
