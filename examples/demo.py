@@ -34,7 +34,8 @@ MOST_OBJECTS = 4
 LONGEST_QUESTION = 110
 VERDICTS = {True: "right", False: "WRONG", None: ""}
 
-console = Console(soft_wrap=True, highlight=False)
+#: Wide enough to read where the output goes to a file.
+console = Console(width=None if sys.stdout.isatty() else 150, highlight=False)
 
 
 def main() -> int:
@@ -77,7 +78,7 @@ def show(agent: SpatialAgent, scan: Path, out: Path) -> bool:
         write_answer_picture(loaded, answer, out / f"answer-{number:02d}.png")
     console.print(table)
     for path in write_scene_folder(loaded, out):
-        console.print(f"wrote {path}")
+        console.print(f"wrote {path}", soft_wrap=True)
     console.print(f"wrote {out}/answer-01.png to answer-{len(questions):02d}.png")
     return False not in verdicts
 
