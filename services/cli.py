@@ -116,17 +116,19 @@ def scene_build(
     profile: ProfileOption = "recorded",
     instances: InstancesOption = None,
     weights: WeightsOption = None,
+    mesh: Annotated[bool, typer.Option("--mesh", help="Also reconstruct the surfaces as mesh.ply.")] = False,
 ) -> None:
     """Measure a scene and write it in formats other programs read."""
     from spatial_agent.services import console
 
     with _reported_errors(), console.progress(quiet=False):
         from spatial_agent.services import open_agent
-        from spatial_agent.services.pictures import write_scene_folder
+        from spatial_agent.services.pictures import reconstructed, write_scene_folder
 
         with open_agent(profile, instances=instances, weights=weights) as agent:
             loaded = agent.scene(source)
-            written = write_scene_folder(loaded, out)
+            surfaces = reconstructed(loaded.frames) if mesh else None
+            written = write_scene_folder(loaded, out, mesh=surfaces)
     console.print_scene(loaded.scene, written)
     console.print_licences(profile, instances, weights)
 

@@ -14,8 +14,11 @@ from spatial_agent.agent.state import LoadedScene
 from spatial_agent.prompts.canvas import INK, PAPER
 from spatial_agent.prompts.marked_frame import best_camera, draw_marked_frame
 from spatial_agent.prompts.top_down import draw_top_down
-from spatial_agent.tools.mapping.export import write_glb, write_ply
+from spatial_agent.tools.errors import InvalidValueError, SourceError
+from spatial_agent.tools.geometry.transforms import invert_rigid
+from spatial_agent.tools.mapping.export import write_glb, write_mesh, write_ply
 from spatial_agent.tools.mapping.scene_file import write_scene
+from spatial_agent.tools.scene import FrameSet, SceneMap, TriangleMesh
 
 HEIGHT_PX = 720
 
@@ -53,8 +56,26 @@ def write_answer_picture(loaded: LoadedScene, answer: Answer, path: Path) -> Non
     _write_whole(path, lambda partial: picture.save(partial, format="PNG"))
 
 
-def write_scene_folder(loaded: LoadedScene, folder: Path) -> list[Path]:
+def reconstructed(frames: FrameSet | None) -> TriangleMesh:
+    """Return the surfaces of a scan as a mesh.
+
+    Raises:
+        SourceError: If there is no scan, or it has no depth or poses.
+    """
+    from spatial_agent.tools.experts.reconstruction import mesh
+
+    if frames is None:
+        raise SourceError("a scene file has no frames to make a mesh of; give the scan itself")
+    return mesh(frames)
+
+
+def write_scene_folder(loaded: LoadedScene, folder: Path, *, mesh: TriangleMesh | None = None) -> list[Path]:
     """Write ``scene.json``, and ``cloud.ply``, ``scene.glb`` and ``map.png`` where they would hold something.
+
+    Args:
+        loaded: The scene and its frames.
+        folder: Made where it does not exist.
+        mesh: Its surfaces in the scan's world, for ``mesh.ply``.
 
     Returns:
         The files written.
@@ -65,6 +86,7 @@ def write_scene_folder(loaded: LoadedScene, folder: Path) -> list[Path]:
     written = [folder / "scene.json"]
     wanted: list[tuple[str, bool, Callable[[Path], Any]]] = [
         ("cloud.ply", scene.cloud is not None and len(scene.cloud) > 0, lambda path: write_ply(scene, path)),
+        ("mesh.ply", mesh is not None, lambda path: write_mesh(_in_scene(mesh, scene), path)),
         ("scene.glb", bool(scene.objects), lambda path: write_glb(scene, path)),
         ("map.png", scene.up is not None, lambda path: draw_top_down(scene).save(path, format="PNG")),
     ]
@@ -73,6 +95,12 @@ def write_scene_folder(loaded: LoadedScene, folder: Path) -> list[Path]:
             _write_whole(folder / name, write)
             written.append(folder / name)
     return written
+
+
+def _in_scene(mesh: TriangleMesh | None, scene: SceneMap) -> TriangleMesh:
+    if mesh is None or scene.scan_from_scene is None:
+        raise InvalidValueError("a mesh belongs to a scan; this scene was given without one")
+    return mesh.moved(invert_rigid(scene.scan_from_scene))
 
 
 def _captioned(panels: list[Image.Image], text: str) -> Image.Image:

@@ -172,13 +172,14 @@ def test_a_picture_and_a_trace_are_written(scan: str, cache: Path, tmp_path: Pat
 def test_a_scene_is_built_into_files_others_read(scan: str, cache: Path, tmp_path: Path) -> None:
     import trimesh
 
-    done = run("scene", "build", scan, "--out", str(tmp_path / "out"), cache=cache)
+    done = run("scene", "build", scan, "--mesh", "--out", str(tmp_path / "out"), cache=cache)
 
     assert done.returncode == 0, done.stderr
     assert "sofa-1" in done.stdout
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "scene.json",
         "cloud.ply",
+        "mesh.ply",
         "scene.glb",
         "map.png",
     }

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatial_agent.tools.errors import InvalidValueError
-from spatial_agent.tools.scene import OrientedBox, PointCloud, SceneMap
+from spatial_agent.tools.scene import OrientedBox, PointCloud, SceneMap, TriangleMesh
 
 #: glTF is +Y up; scenes are +Z up.
 GLTF_FROM_SCENE = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
@@ -27,6 +27,20 @@ def write_ply(scene: SceneMap, path: Path) -> None:
         raise InvalidValueError("this scene has no points to export; it was given as boxes")
     cloud = trimesh.PointCloud(scene.cloud.xyz_m, colors=_rgba(scene.cloud))
     path.write_bytes(trimesh.exchange.ply.export_ply(cloud))
+
+
+def write_mesh(mesh: TriangleMesh, path: Path) -> None:
+    """Write a mesh as binary PLY, metres, in the world it is in.
+
+    Raises:
+        InvalidValueError: If it has no triangle.
+    """
+    import trimesh
+
+    if not len(mesh.faces):
+        raise InvalidValueError("this mesh has no triangles to export")
+    surface = trimesh.Trimesh(mesh.vertices_m, mesh.faces, vertex_colors=mesh.rgb, process=False)
+    path.write_bytes(trimesh.exchange.ply.export_ply(surface))
 
 
 def write_glb(scene: SceneMap, path: Path) -> None:

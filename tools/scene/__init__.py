@@ -12,6 +12,7 @@ from spatial_agent.tools.scene.detections import Detections, InstanceMask
 from spatial_agent.tools.scene.frame import Frame, FrameHeader, FrameLoader, FrameSet
 from spatial_agent.tools.scene.map import Provenance, Room, SceneCamera, SceneMap, SceneObject, SceneQuality
 from spatial_agent.tools.scene.measurement import UNITS, Measurement, convert
+from spatial_agent.tools.scene.mesh import TriangleMesh
 
 __all__ = [
     "UNITS",
@@ -34,6 +35,7 @@ __all__ = [
     "SceneMap",
     "SceneObject",
     "SceneQuality",
+    "TriangleMesh",
     "check_array",
     "convert",
 ]
