@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from spatial_agent.tools.errors import ConfigurationError, SourceError, ToolUnavailableError
 from spatial_agent.tools.native_imports import install
@@ -66,13 +67,7 @@ class YoloInstances:
             return
         install()
         _keep_offline()
-        try:
-            from ultralytics import YOLO
-        except ImportError as error:
-            raise ToolUnavailableError(
-                f"YOLO needs ultralytics ({error}); install spatial-reasoning-agent[yolo]"
-            ) from error
-        self._model = YOLO(self.weights, task="segment", verbose=False)
+        self._model = _yolo_class()(self.weights, task="segment", verbose=False)
 
     def segment(self, frame: Frame, frames: FrameSet) -> tuple[InstanceMask, ...]:
         """Return the masks of one frame, each pixel in at most one of them.
@@ -126,6 +121,24 @@ def _repeats(masks: Masks, areas: NDArray[np.int_], labels: Sequence[str], index
         return False
     shared = np.count_nonzero(masks[index] & masks[other])
     return bool(shared >= DUPLICATE_SHARE * min(areas[index], areas[other]))
+
+
+def _yolo_class() -> Any:  # noqa: ANN401 - ultralytics is an optional extra
+    """Import ultralytics without what it does to everybody else's `PIL.Image.open`.
+
+    Its replacement tries to install packages where a file is no image, instead of saying so.
+    """
+    open_image = Image.open
+    try:
+        from ultralytics import YOLO
+        from ultralytics.utils import patches  # noqa: F401 - replaces it when imported, so import it now
+    except ImportError as error:
+        raise ToolUnavailableError(
+            f"YOLO needs ultralytics ({error}); install spatial-reasoning-agent[yolo]"
+        ) from error
+    finally:
+        Image.open = open_image
+    return YOLO
 
 
 def _keep_offline() -> None:

@@ -96,3 +96,20 @@ def test_importing_it_loads_neither_torch_nor_ultralytics() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ)
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_loading_it_leaves_pillow_as_it_was(weights: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom PIL import Image\n"
+        "from spatial_agent.tools.experts.yolo import YoloInstances\n"
+        "before = Image.open\nYoloInstances(Path(sys.argv[1])).load()\n"
+        "assert 'ultralytics.utils.patches' in sys.modules\n"
+        "assert Image.open is before, Image.open"
+    )
+    file = weights / "yolov8n-seg_int8.tflite"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
