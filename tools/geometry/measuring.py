@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spatial_agent.tools.errors import InvalidValueError
 from spatial_agent.tools.geometry import benchmark, intervals
-from spatial_agent.tools.geometry.direction import signed_angle_deg
+from spatial_agent.tools.geometry.direction import camera_angle_deg, own_angle_deg, signed_angle_deg
 from spatial_agent.tools.geometry.distance import (
     box_distance,
     centre_distance,
@@ -22,7 +22,7 @@ from spatial_agent.tools.geometry.distance import (
 )
 from spatial_agent.tools.geometry.intervals import SurfaceError, is_measured, margin_90, surface_error
 from spatial_agent.tools.geometry.size import Dimension, size_of
-from spatial_agent.tools.scene import Measurement, OrientedBox, SceneMap, SceneObject
+from spatial_agent.tools.scene import CameraPose, Measurement, OrientedBox, SceneMap, SceneObject
 
 Array = NDArray[np.float64]
 Ends = tuple[SurfaceError, SurfaceError]
@@ -153,12 +153,44 @@ def measure_direction(
     boxes = [corrected_box(scene, item) for item in items]
     at, faced, sought = (box.centre_m[:2] for box in boxes)
     angle_deg = signed_angle_deg(at, faced, sought)
-    if not any(map(is_measured, items)):
-        return Measurement.given(angle_deg, "deg", "from box centres")
     per_target, per_faced = _turn_per_metre(sought - at), -_turn_per_metre(faced - at)
     pulls = (-per_target - per_faced, per_faced, per_target)
-    std_rad = _centres_std(scene, tuple(zip(items, boxes, pulls, strict=True)))
-    return margin_90(angle_deg, min(float(np.degrees(std_rad)), 180.0), "deg", "from box centres")
+    return _bearing(scene, angle_deg, tuple(zip(items, boxes, pulls, strict=True)))
+
+
+def measure_camera_bearing(scene: SceneMap, pose: CameraPose, item: SceneObject) -> Measurement:
+    """Measure where an object is for someone holding a camera upright, signed degrees, left positive.
+
+    Raises:
+        ViewpointError: If up is unknown, or the camera looks straight up or down.
+    """
+    scene.require_up("left and right")
+    box = corrected_box(scene, item)
+    angle_deg = camera_angle_deg(pose, box.centre_m)
+    pull = _turn_per_metre(box.centre_m[:2] - pose.position_m[:2])
+    return _bearing(scene, angle_deg, ((item, box, pull),))
+
+
+def measure_own_bearing(scene: SceneMap, owner: SceneObject, item: SceneObject) -> Measurement:
+    """Measure where an object is from another one's own point of view, signed degrees, its left positive.
+
+    Raises:
+        ViewpointError: If up is unknown, or the other one has no known front.
+    """
+    scene.require_up("left and right")
+    box, owner_box = corrected_box(scene, item), corrected_box(scene, owner)
+    angle_deg = own_angle_deg(owner, box.centre_m)
+    pull = _turn_per_metre(box.centre_m[:2] - owner_box.centre_m[:2])
+    return _bearing(scene, angle_deg, ((item, box, pull), (owner, owner_box, -pull)))
+
+
+def _bearing(
+    scene: SceneMap, angle_deg: float, pulls: Sequence[tuple[SceneObject, OrientedBox, Array]]
+) -> Measurement:
+    if not any(is_measured(item) for item, _, _ in pulls):
+        return Measurement.given(angle_deg, "deg", "from box centres")
+    std_deg = float(np.degrees(_centres_std(scene, tuple(pulls))))
+    return margin_90(angle_deg, min(std_deg, 180.0), "deg", "from box centres")
 
 
 def measure_vsi_distance(scene: SceneMap, a: SceneObject, b: SceneObject) -> tuple[Measurement, Array]:

@@ -10,7 +10,6 @@ from spatial_agent.tools.errors import ToolFailedError, ViewpointError
 from spatial_agent.tools.geometry.direction import (
     Sector,
     angle_between_headings_deg,
-    camera_angle_deg,
     clock_hour,
     eight,
     four,
@@ -19,7 +18,11 @@ from spatial_agent.tools.geometry.direction import (
     sectors_2,
     vsi_three,
 )
-from spatial_agent.tools.geometry.measuring import measure_direction
+from spatial_agent.tools.geometry.measuring import (
+    measure_camera_bearing,
+    measure_direction,
+    measure_own_bearing,
+)
 from spatial_agent.tools.registry import skill
 from spatial_agent.tools.scene import Measurement, SceneCamera, SceneMap, SceneObject
 from spatial_agent.tools.skills.references import resolve_one
@@ -35,10 +38,6 @@ DIVISIONS: dict[str, Callable[[float], Sector]] = {
     "clock": clock_hour,
     "degrees": four,
 }
-#: Standard deviation of a bearing seen from a given camera pose or front, degrees: only the
-#: target's centre is uncertain then.
-CENTRE_SIGMA_M = 0.03
-Z90 = 1.645
 
 
 @skill("direction")
@@ -114,13 +113,11 @@ def camera_direction(
     scene.require_up("left and right")
     camera = _camera(scene, frame)
     item = resolve_one(scene, target)
-    turn = _given_turn(camera_angle_deg(camera.pose, item.box.centre_m), camera.pose.position_m, item)
+    turn = measure_camera_bearing(scene, camera.pose, item)
     words = f"Seen from frame {camera.index}, {the(scene, item)} is"
     if against is not None:
         other = resolve_one(scene, against)
-        reference = _given_turn(
-            camera_angle_deg(camera.pose, other.box.centre_m), camera.pose.position_m, other
-        )
+        reference = measure_camera_bearing(scene, camera.pose, other)
         turn = _relative(turn, reference, False)
         words = f"Seen from frame {camera.index}, compared with {the(scene, other)}, {the(scene, item)} is"
     mark = {
@@ -158,7 +155,7 @@ def object_side(
     if target is None:
         return _all_on_side(scene, owner, side or "left")
     item = resolve_one(scene, target)
-    turn = _given_turn(own_angle_deg(owner, item.box.centre_m), owner.box.centre_m, item)
+    turn = measure_own_bearing(scene, owner, item)
     words = f"From {the(scene, owner)}'s own point of view, {the(scene, item)} is"
     return _finding(words, turn, sectors, f"object_axes.{sectors}", (owner.id, item.id), ())
 
@@ -199,12 +196,6 @@ def _camera(scene: SceneMap, frame: int | None) -> SceneCamera:
         if camera.index == frame:
             return camera
     raise ToolFailedError(f"there is no frame {frame}; frames are {ordered[0].index} to {ordered[-1].index}")
-
-
-def _given_turn(angle_deg: float, position_m: np.ndarray, item: SceneObject) -> Measurement:
-    away_m = max(float(np.hypot(*(item.box.centre_m - position_m)[:2])), CENTRE_SIGMA_M)
-    margin = min(Z90 * float(np.degrees(CENTRE_SIGMA_M / away_m)), 180.0)
-    return Measurement(angle_deg, "deg", angle_deg - margin, angle_deg + margin, "bearing of its centre")
 
 
 def _turned(turn: Measurement, by_deg: float) -> Measurement:

@@ -10,16 +10,19 @@ from numpy.typing import NDArray
 from spatial_agent.tools.errors import InvalidValueError, ScaleError, ViewpointError
 from spatial_agent.tools.geometry.measuring import (
     corrected_box,
+    measure_camera_bearing,
     measure_centre_distance,
     measure_direction,
     measure_distance,
     measure_height_above_floor,
+    measure_own_bearing,
     measure_room,
     measure_size,
     measure_vsi_distance,
     measure_vsi_size,
 )
 from spatial_agent.tools.scene import (
+    CameraPose,
     OrientedBox,
     PointCloud,
     Provenance,
@@ -189,6 +192,29 @@ def test_a_direction_has_a_margin_that_shrinks_with_distance() -> None:
     assert ahead.unit == "deg"
     close = measure_direction(scene, chair, tv, table)
     assert width(close.low, close.high) > width(ahead.low, ahead.high) > 0
+
+
+def test_a_bearing_from_a_camera_is_that_of_the_object_and_has_a_margin() -> None:
+    item = observed(3)
+    scene = scene_of(item)
+    # 3 m from its centre in -x, looking along +y: it is 90 degrees to the right.
+    pose = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 1.5], [0, 0, 0, 1]])
+    pose[:2, 3] = item.box.centre_m[:2] - (3.0, 0.0)
+    turn = measure_camera_bearing(scene, CameraPose(pose), item)
+    given = replace(item, surface=None, provenance=None)
+
+    assert turn.value == pytest.approx(-90.0, abs=1.5)
+    assert 0.05 < width(turn.low, turn.high) / 2 < 5.0
+    assert measure_camera_bearing(scene_of(given), CameraPose(pose), given).value == pytest.approx(-90.0)
+
+
+def test_an_own_bearing_turns_with_the_front() -> None:
+    owner, item = replace(observed(3), facing=np.array([1.0, 0, 0])), observed(1)
+    scene = scene_of(owner, item)
+    turned = replace(owner, facing=np.array([0.0, 1.0, 0.0]))
+
+    ahead = measure_own_bearing(scene, owner, item)
+    assert measure_own_bearing(scene, turned, item).value == pytest.approx(ahead.value - 90.0)
 
 
 def test_vsi_distance_is_that_of_the_boxes() -> None:
