@@ -11,6 +11,10 @@ from spatial_agent.tools.errors import InvalidValueError, ShapeError
 from spatial_agent.tools.scene import OrientedBox, check_array
 
 Array = NDArray[np.float64]
+#: Points of each cloud that bound a search among all of them.
+BOUND_POINTS = 600
+#: Points of a leaf of a search tree; larger ones are faster where many points are about as far.
+LEAF_POINTS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +195,31 @@ def quantile_surface_distance(a_xyz_m: Array, b_xyz_m: Array, quantile: float) -
 def _kth_nearest(from_xyz_m: Array, to_xyz_m: Array, passed_over: int) -> Nearest:
     from scipy.spatial import KDTree
 
-    found = KDTree(to_xyz_m).query(from_xyz_m)
+    # Without a bound, a search among points that are all about as far visits most of the tree.
+    bound_m = _bound_m(from_xyz_m, to_xyz_m, passed_over)
+    found = KDTree(to_xyz_m, leafsize=LEAF_POINTS).query(
+        from_xyz_m, distance_upper_bound=bound_m * (1 + 1e-9) + 1e-9
+    )
     lengths_m, partners = np.asarray(found[0]), np.asarray(found[1])
     start = int(np.argpartition(lengths_m, passed_over)[passed_over])
     return Nearest(float(lengths_m[start]), from_xyz_m[start], to_xyz_m[partners[start]])
+
+
+def _bound_m(from_xyz_m: Array, to_xyz_m: Array, passed_over: int) -> float:
+    """Return a length that more than `passed_over` points have a partner within.
+
+    Those of both clouds that lie farthest towards the other one are compared with each other.
+    """
+    from scipy.spatial.distance import cdist
+
+    towards = to_xyz_m.mean(axis=0) - from_xyz_m.mean(axis=0)
+    near_m = _foremost(from_xyz_m, towards, max(BOUND_POINTS, passed_over + 1))
+    partners_m = _foremost(to_xyz_m, -towards, BOUND_POINTS)
+    lengths_m = cdist(near_m, partners_m).min(axis=1)
+    return float(np.partition(lengths_m, passed_over)[passed_over])
+
+
+def _foremost(xyz_m: Array, direction: Array, most: int) -> Array:
+    if len(xyz_m) <= most:
+        return xyz_m
+    return xyz_m[np.argpartition(-(xyz_m @ direction), most)[:most]]

@@ -30,6 +30,8 @@ HeightOf = Literal["bottom", "centre", "top"]
 
 #: Share of the smaller cloud passed over as possibly stray.
 STRAY_SHARE = 0.01
+#: Points this share of a distance apart change it by far less than its margin, and are enough.
+THINNING = 0.01
 #: Sides observed less than this say nothing about where the object ends.
 BARELY_SEEN = 0.05
 UP: Array = np.array([0.0, 0.0, 1.0])
@@ -56,7 +58,12 @@ def measure_distance(scene: SceneMap, a: SceneObject, b: SceneObject) -> tuple[M
         return _length(scene, a, b, points_m, box_distance(a.box, b.box), "between boxes"), points_m
     # A box ends at the middle of the noise of its faces, so points pressed into it are not pulled
     # nearer by noise; without this, distances came out 2.6 cm too short on synthetic scans, with it 0.2.
-    a_xyz_m, b_xyz_m = nearest_in_box(a.box, a.surface.xyz_m), nearest_in_box(b.box, b.surface.xyz_m)
+    spacing_m = THINNING * box_distance(a.box, b.box)
+    a_xyz_m, b_xyz_m = (
+        thinned(item.box, nearest_in_box(item.box, item.surface.xyz_m), spacing_m)
+        for item in (a, b)
+        if item.surface is not None
+    )
     nearest = quantile_surface_distance(a_xyz_m, b_xyz_m, STRAY_SHARE)
     points_m = np.stack([nearest.point_a_m, nearest.point_b_m])
     return _length(scene, a, b, points_m, nearest.distance_m, "between observed surfaces"), points_m
@@ -254,6 +261,29 @@ def corrected_box(scene: SceneMap, item: SceneObject) -> OrientedBox:
     centre_m = box.centre_m + box.world_from_box @ (beyond_m[:, 1] - beyond_m[:, 0]) / 2
     extent_m = np.maximum(box.extent_m + beyond_m.sum(axis=1), 0.0)
     return OrientedBox(centre_m, extent_m, box.world_from_box)
+
+
+def thinned(box: OrientedBox, xyz_m: Array, spacing_m: float) -> Array:
+    """Return one point of each cell of a grid along the axes of a box: that nearest to the cell's middle.
+
+    The grid turns, moves and mirrors with the box, so the same points are kept whatever the scene's axes.
+
+    Args:
+        box: The box.
+        xyz_m: Shape (N, 3), metres.
+        spacing_m: Edge of a cell; 0 keeps all points.
+    """
+    if spacing_m <= 0.0:
+        return xyz_m
+    local_m = box.local(xyz_m)
+    cells = np.rint(local_m / spacing_m).astype(np.int64)
+    off_middle_m2 = np.square(local_m - cells * spacing_m).sum(axis=1)
+    span = int(np.abs(cells).max()) * 2 + 1
+    keys = (cells[:, 0] * span + cells[:, 1]) * span + cells[:, 2]
+    order = np.lexsort((off_middle_m2, keys))
+    first = np.diff(keys[order], prepend=keys[order[0]] - 1) != 0
+    kept: Array = xyz_m[order[first]]
+    return kept
 
 
 def _length(

@@ -3,15 +3,25 @@
 from itertools import product
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spatial_agent.tools.contract import Finding
+from spatial_agent.tools.geometry.distance import box_distance
 from spatial_agent.tools.registry import skill
 from spatial_agent.tools.scene import Measurement, SceneMap, SceneObject
-from spatial_agent.tools.skills.candidates import named_candidates
+from spatial_agent.tools.skills.candidates import Groups, named_candidates
 from spatial_agent.tools.skills.distance import Between, measure_between
 from spatial_agent.tools.skills.findings import segment
 from spatial_agent.tools.skills.ranking import rank
 from spatial_agent.tools.skills.references import resolve, resolve_one
 from spatial_agent.tools.skills.wording import capitalised, quantity, the
+
+Objects = tuple[SceneObject, ...]
+#: A distance, the points it runs between, and the two ids.
+Pair = tuple[Measurement, NDArray[np.float64], tuple[str, str]]
+#: How far a measured distance may be outside what the boxes allow: noise, and the benchmark's grid.
+SLACK_M = 0.15
 
 
 @skill("nearest")
@@ -42,10 +52,7 @@ def nearest(
         any_instance=vsi,
         without=[item.id for item in anchors],
     )
-    pairs = {
-        name: _closest_pair(scene, anchors, items, "vsi" if vsi else "surfaces")
-        for name, items in groups.items()
-    }
+    pairs = _contenders(scene, anchors, groups, select, "vsi" if vsi else "surfaces")
     distances = {name: pair[0] for name, pair in pairs.items()}
     ranked = rank(distances, select)
     measurement, points_m, ids = pairs[ranked.winner]
@@ -65,9 +72,32 @@ def nearest(
     )
 
 
-def _closest_pair(
-    scene: SceneMap, anchors: tuple[SceneObject, ...], items: tuple[SceneObject, ...], between: Between
-) -> tuple[Measurement, object, tuple[str, str]]:
+def _contenders(
+    scene: SceneMap, anchors: Objects, groups: Groups, select: Literal["least", "most"], between: Between
+) -> dict[str, Pair]:
+    """Measure the groups that can be first or second; boxes tell which of the others cannot."""
+    sign = 1 if select == "least" else -1
+    bounds_m = {name: _bound_m(anchors, items, select) for name, items in groups.items()}
+    measured: dict[str, Pair] = {}
+    for name in sorted(groups, key=lambda name: (sign * bounds_m[name], name)):
+        best = sorted(sign * pair[0].value for pair in measured.values())[:2]
+        if len(best) == 2 and sign * bounds_m[name] > best[1]:
+            break
+        measured[name] = _closest_pair(scene, anchors, groups[name], between)
+    return measured
+
+
+def _bound_m(anchors: Objects, items: Objects, select: Literal["least", "most"]) -> float:
+    """Return a length that the distance of a group cannot be below ("least") or above ("most")."""
+    if select == "least":
+        return min(box_distance(anchor.box, item.box) for anchor, item in product(anchors, items)) - SLACK_M
+    return SLACK_M + min(
+        float(np.linalg.norm(anchor.box.corners_m[:, None] - item.box.corners_m[None], axis=2).max())
+        for anchor, item in product(anchors, items)
+    )
+
+
+def _closest_pair(scene: SceneMap, anchors: Objects, items: Objects, between: Between) -> Pair:
     pairs = (
         (*measure_between(scene, anchor, item, between), (anchor.id, item.id))
         for anchor, item in product(anchors, items)
