@@ -12,7 +12,7 @@ from spatial_agent.tools.scene import OrientedBox, check_array
 
 Array = NDArray[np.float64]
 #: Points of each cloud that bound a search among all of them.
-BOUND_POINTS = 600
+BOUND_POINTS = 300
 #: Points of a leaf of a search tree; larger ones are faster where many points are about as far.
 LEAF_POINTS = 64
 
@@ -194,32 +194,41 @@ def quantile_surface_distance(a_xyz_m: Array, b_xyz_m: Array, quantile: float) -
 
 def _kth_nearest(from_xyz_m: Array, to_xyz_m: Array, passed_over: int) -> Nearest:
     from scipy.spatial import KDTree
-
-    # Without a bound, a search among points that are all about as far visits most of the tree.
-    bound_m = _bound_m(from_xyz_m, to_xyz_m, passed_over)
-    found = KDTree(to_xyz_m, leafsize=LEAF_POINTS).query(
-        from_xyz_m, distance_upper_bound=bound_m * (1 + 1e-9) + 1e-9
-    )
-    lengths_m, partners = np.asarray(found[0]), np.asarray(found[1])
-    start = int(np.argpartition(lengths_m, passed_over)[passed_over])
-    return Nearest(float(lengths_m[start]), from_xyz_m[start], to_xyz_m[partners[start]])
-
-
-def _bound_m(from_xyz_m: Array, to_xyz_m: Array, passed_over: int) -> float:
-    """Return a length that more than `passed_over` points have a partner within.
-
-    Those of both clouds that lie farthest towards the other one are compared with each other.
-    """
     from scipy.spatial.distance import cdist
 
-    towards = to_xyz_m.mean(axis=0) - from_xyz_m.mean(axis=0)
-    near_m = _foremost(from_xyz_m, towards, max(BOUND_POINTS, passed_over + 1))
-    partners_m = _foremost(to_xyz_m, -towards, BOUND_POINTS)
-    lengths_m = cdist(near_m, partners_m).min(axis=1)
-    return float(np.partition(lengths_m, passed_over)[passed_over])
+    # The points nearest to the box round the other cloud bound the answer, and the bound shuts most of
+    # the others out; without it, a search among points about as far visits most of the tree.
+    gaps_m, partner_gaps_m = _gaps_m(from_xyz_m, to_xyz_m), _gaps_m(to_xyz_m, from_xyz_m)
+    foremost_m = _foremost(from_xyz_m, gaps_m, max(BOUND_POINTS, 4 * (passed_over + 1)))
+    partners_m = _foremost(to_xyz_m, partner_gaps_m, BOUND_POINTS)
+    bound_m = _kth(cdist(foremost_m, partners_m).min(axis=1), passed_over)
+    partners_m = to_xyz_m[partner_gaps_m <= bound_m]
+    tree = KDTree(partners_m, leafsize=LEAF_POINTS)
+    bound_m = _kth(np.asarray(tree.query(foremost_m, distance_upper_bound=bound_m)[0]), passed_over)
+    near_m = from_xyz_m[gaps_m <= bound_m]
+    found = tree.query(near_m, distance_upper_bound=bound_m)
+    lengths_m, partners = np.asarray(found[0]), np.asarray(found[1])
+    start = int(np.argpartition(lengths_m, passed_over)[passed_over])
+    return Nearest(float(lengths_m[start]), near_m[start], partners_m[partners[start]])
 
 
-def _foremost(xyz_m: Array, direction: Array, most: int) -> Array:
+def _gaps_m(xyz_m: Array, other_m: Array) -> Array:
+    """Return how far each point is from the box round another cloud along its main axes, shape (N,)."""
+    middle_m = other_m.mean(axis=0)
+    axes = np.linalg.eigh(np.cov((other_m - middle_m).T))[1] if len(other_m) > 1 else np.eye(3)
+    turned_m, local_m = (other_m - middle_m) @ axes, (xyz_m - middle_m) @ axes
+    outside_m = np.maximum(turned_m.min(axis=0) - local_m, local_m - turned_m.max(axis=0))
+    # A hair less, so that rounding shuts no point out.
+    gaps_m: Array = np.sqrt(np.square(np.maximum(outside_m, 0.0)).sum(axis=1)) * (1 - 1e-9)
+    return gaps_m
+
+
+def _kth(lengths_m: Array, passed_over: int) -> float:
+    """Return the length after those passed over, by a hair more, so that it is itself within the bound."""
+    return float(np.partition(lengths_m, passed_over)[passed_over]) * (1 + 1e-9) + 1e-9
+
+
+def _foremost(xyz_m: Array, gaps_m: Array, most: int) -> Array:
     if len(xyz_m) <= most:
         return xyz_m
-    return xyz_m[np.argpartition(-(xyz_m @ direction), most)[:most]]
+    return xyz_m[np.argpartition(gaps_m, most)[:most]]
