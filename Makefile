@@ -96,5 +96,5 @@ $(YOLO): pyproject.toml constraints.txt $(VENV)/.pip
 
 $(DEV): pyproject.toml constraints.txt $(VENV)/.pip
 	@echo "Installing the core, all extras and what the tests need into $(VENV); this takes some minutes."
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[all,dev]"
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[models,yolo,dev]"
 	touch $(CORE) $(YOLO) $@
