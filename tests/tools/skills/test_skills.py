@@ -124,6 +124,24 @@ def test_counting_names_what_was_counted_and_knows_zero() -> None:
     assert call("count", kind="pianos").value == 0
 
 
+def test_a_narrower_kind_is_named_and_not_counted_where_the_label_itself_exists() -> None:
+    scene = build_scene()
+    extra = [
+        SceneObject(name, label, OrientedBox.upright(np.array([x, 6.0, 0.5]), np.ones(3)))
+        for x, name, label in (
+            (0.0, "chair-1", "chair"),
+            (2.0, "chair-2", "chair"),
+            (4.0, "armchair-1", "armchair"),
+        )
+    ]
+    both = call("count", dataclasses.replace(scene, objects=(*scene.objects, *extra)), kind="chairs")
+    alone = call("count", dataclasses.replace(scene, objects=(*scene.objects, extra[2])), kind="chairs")
+
+    assert both.value == 2
+    assert "armchair-1" in both.claim
+    assert alone.value == 1
+
+
 def test_a_typing_error_is_not_counted_as_zero() -> None:
     with pytest.raises(NoSuchObjectError, match="did you mean"):
         call("count", kind="lampps")
