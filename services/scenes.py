@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from spatial_agent.agent.state import LoadedScene, Source
 from spatial_agent.tools.contract import ToolCall, ToolRunner
@@ -14,6 +15,8 @@ from spatial_agent.tools.scene import FrameSet, SceneMap
 
 #: Scenes kept in memory by one process.
 MOST_IN_MEMORY = 8
+#: Names of sources that were given as values begin so.
+IN_MEMORY = "memory:"
 
 
 class SceneStore:
@@ -38,7 +41,8 @@ class SceneStore:
         self._instances = dict(instances)
         self._segmenter = segmenter
         self._open_frames = open_frames
-        self._given: dict[str, FrameSet | SceneMap] = {}
+        # Whoever asks about a value holds it while the answer is on its way.
+        self._given: WeakValueDictionary[str, FrameSet | SceneMap] = WeakValueDictionary()
         self._known: OrderedDict[tuple[str, int], LoadedScene] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -46,9 +50,8 @@ class SceneStore:
         """Return the name under which the agent's loop knows a source, remembering values in memory."""
         if isinstance(source, str | Path):
             return str(Path(source).expanduser().absolute())
-        name = (
-            f"memory:{source.scene_id if isinstance(source, SceneMap) else source.content_hash}:{id(source)}"
-        )
+        content = source.scene_id if isinstance(source, SceneMap) else source.content_hash
+        name = f"{IN_MEMORY}{content}:{id(source)}"
         self._given[name] = source
         return name
 
@@ -71,7 +74,8 @@ class SceneStore:
             return loaded
 
     async def _find(self, runner: ToolRunner, name: str) -> LoadedScene:
-        opened = self._given[name] if name in self._given else await asyncio.to_thread(self._open, Path(name))
+        given = self._given.get(name)
+        opened = await asyncio.to_thread(self._open, Path(name)) if given is None else given
         if isinstance(opened, SceneMap):
             return LoadedScene(opened, None, cached=True)
         key = self._cache.key(opened.content_hash, self._segmenter)
@@ -95,6 +99,8 @@ class SceneStore:
         return scene
 
     def _open(self, path: Path) -> FrameSet | SceneMap:
+        if str(path).startswith(IN_MEMORY):
+            raise SourceError("this run asked about a value in memory, which is gone; ask again")
         if not path.exists():
             raise SourceError(f"{path}: there is no such file or folder")
         if path.suffix.lower() == ".json" and path.is_file() and path.name != "scan.json":
@@ -107,7 +113,7 @@ class SceneStore:
 def _fingerprint(name: str) -> int:
     """Return a number that changes when a file of the source changes, without reading any."""
     path = Path(name)
-    if name.startswith("memory:") or not path.exists():
+    if name.startswith(IN_MEMORY) or not path.exists():
         return 0
     files = sorted([*path.glob("*"), *path.glob("*/*")]) if path.is_dir() else [path]
     states = [(str(file), file.stat()) for file in files]
