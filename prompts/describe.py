@@ -1,15 +1,9 @@
-"""Tools and evidence as the text that people and models read."""
+"""Evidence as the text that people and models read."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spatial_agent.tools.contract import Evidence, ToolSpec
-
-
-def describe_tool(spec: ToolSpec) -> str:
-    """Return a tool's call form and docstring."""
-    arguments = ", ".join(spec.parameters.get("properties", {}))
-    return f"{spec.name}({arguments}) -> {spec.returns}\n{spec.description}"
+from spatial_agent.tools.contract import Evidence
 
 
 def describe_evidence(

@@ -1,6 +1,7 @@
 """The command line: ask, scene, tools, trace, doctor. Heavy imports happen inside commands."""
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,7 +80,10 @@ def ask(
         with open_agent(profile, instances=instances, weights=weights) as agent:
             answer = agent.ask(source, question, options=option or ())
             if trace is not None:
-                console.copy_file(agent.trace_path(answer.trace_id), trace)
+                from spatial_agent.tools.mapping.whole_file import write_whole
+
+                recorded = agent.trace_path(answer.trace_id)
+                write_whole(trace, lambda partial: shutil.copyfile(recorded, partial))
             if picture is not None:
                 from spatial_agent.services.pictures import write_answer_picture
 

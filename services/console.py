@@ -1,8 +1,6 @@
 """What the command line prints: answers, scenes, tools, traces."""
 
 import json
-import os
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -119,11 +117,3 @@ def print_findings(findings: "Sequence[Finding]") -> None:
         style = STATUS_STYLE[finding.status]
         table.add_row(finding.what, f"[{style}]{finding.status}[/{style}]", escape(finding.detail))
     out.print(table)
-
-
-def copy_file(source: Path, target: Path) -> None:
-    """Copy a file so that the target appears whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    shutil.copyfile(source, partial)
-    partial.replace(target)

@@ -1,6 +1,5 @@
 """Pictures of answers, and scenes in the formats other programs read."""
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import wrap
@@ -18,6 +17,7 @@ from spatial_agent.tools.errors import InvalidValueError, SourceError
 from spatial_agent.tools.geometry.transforms import invert_rigid
 from spatial_agent.tools.mapping.export import write_glb, write_mesh, write_ply
 from spatial_agent.tools.mapping.scene_file import write_scene
+from spatial_agent.tools.mapping.whole_file import write_whole
 from spatial_agent.tools.scene import FrameSet, SceneMap, TriangleMesh
 
 HEIGHT_PX = 720
@@ -53,7 +53,7 @@ def caption(answer: Answer, claims: Sequence[str]) -> str:
 def write_answer_picture(loaded: LoadedScene, answer: Answer, path: Path) -> None:
     """Write the picture of an answer; the file appears whole or not at all."""
     picture = answer_picture(loaded, answer)
-    _write_whole(path, lambda partial: picture.save(partial, format="PNG"))
+    write_whole(path, lambda partial: picture.save(partial, format="PNG"))
 
 
 def reconstructed(frames: FrameSet | None) -> TriangleMesh:
@@ -92,7 +92,7 @@ def write_scene_folder(loaded: LoadedScene, folder: Path, *, mesh: TriangleMesh 
     ]
     for name, has_content, write in wanted:
         if has_content:
-            _write_whole(folder / name, write)
+            write_whole(folder / name, write)
             written.append(folder / name)
     return written
 
@@ -121,13 +121,3 @@ def _captioned(panels: list[Image.Image], text: str) -> Image.Image:
         picture.paste(panel, (left, caption_px))
         left += panel.width
     return picture
-
-
-def _write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{os.getpid()}.partial.{path.name}")
-    try:
-        write(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

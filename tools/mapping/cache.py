@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from spatial_agent.tools.errors import SpatialAgentError
 from spatial_agent.tools.mapping.scene_file import scene_from_json, scene_to_json
+from spatial_agent.tools.mapping.whole_file import write_whole
 from spatial_agent.tools.scene import PointCloud, SceneMap
 
 #: Changes whenever the same frames would be measured differently, or the file layout changes.
@@ -58,13 +59,7 @@ class SceneCache:
 
     def put(self, key: str, scene: SceneMap) -> None:
         """Keep a scene, then make room if the folder has outgrown its limit."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f".{key}.{os.getpid()}.partial"
-        try:
-            partial.write_bytes(scene_to_bytes(scene))
-            partial.replace(self._path(key))
-        finally:
-            partial.unlink(missing_ok=True)
+        write_whole(self._path(key), lambda partial: partial.write_bytes(scene_to_bytes(scene)))
         self._make_room(keep=self._path(key))
 
     def _path(self, key: str) -> Path:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from spatial_agent.tools.geometry.intervals import NORMAL_Z90
 from spatial_agent.tools.mapping.walls import (
     LEAST_WALL_M,
     STRETCH_M,
@@ -307,7 +308,7 @@ def _judged(outline_m: Array, lines: list[WallLine], plan: Plan, drift_m: float)
         share = round(100 * (1 - unseen_m / total_m))
         return RoomEstimate(None, f"no room outline: only {share} % of it would be wall that was seen")
     area_m2 = _area_m2(outline_m)
-    half_m2 = 1.645 * float(np.sqrt(variance)) + UNSEEN_ERROR_M * unseen_m
+    half_m2 = NORMAL_Z90 * float(np.sqrt(variance)) + UNSEEN_ERROR_M * unseen_m
     if open_m < OPEN_M:
         room = Room(area_m2, outline_m, max(area_m2 - half_m2, 0.0), area_m2 + half_m2, exact=False)
         return RoomEstimate(

@@ -6,7 +6,6 @@ are not part of the file; they are kept by the scene cache and exported as ``.pl
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spatial_agent.tools.errors import InvalidValueError, SourceError
 from spatial_agent.tools.geometry.transforms import rigid, rotation_to_align
+from spatial_agent.tools.mapping.whole_file import write_whole
 from spatial_agent.tools.scene.box import OrientedBox
 from spatial_agent.tools.scene.camera import CameraIntrinsics, CameraPose
 from spatial_agent.tools.scene.map import (
@@ -191,9 +191,7 @@ def read_scene(path: Path) -> SceneMap:
 def write_scene(scene: SceneMap, path: Path) -> None:
     """Write a scene file; an interrupted write leaves the old file as it was."""
     text = json.dumps(scene_to_json(scene), indent=1)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, lambda partial: partial.write_text(text + "\n", encoding="utf-8"))
 
 
 def _object_model(item: SceneObject) -> ObjectModel:

@@ -70,15 +70,16 @@ def direction(
         resolve_one(scene, phrase, exact_label=vsi) for phrase in (at, facing, target)
     )
     turn = measure_direction(scene, observer, faced, looked_for)
-    if facing_away:
-        turn = _turned(turn, 180.0)
     words = (
         f"Standing at {the(scene, observer)}, {'back to' if facing_away else 'facing'} {the(scene, faced)}"
     )
     if against is not None:
         other = resolve_one(scene, against)
-        turn = _relative(turn, measure_direction(scene, observer, faced, other), facing_away)
+        # How two bearings differ does not depend on which way the observer faces.
+        turn = _relative(turn, measure_direction(scene, observer, faced, other))
         words += f", compared with {the(scene, other)}"
+    elif facing_away:
+        turn = _turned_round(turn)
     sector = DIVISIONS[sectors](turn.value)
     mark: dict[str, Json] = {
         "kind": "observer",
@@ -118,7 +119,7 @@ def camera_direction(
     if against is not None:
         other = resolve_one(scene, against)
         reference = measure_camera_bearing(scene, camera.pose, other)
-        turn = _relative(turn, reference, False)
+        turn = _relative(turn, reference)
         words = f"Seen from frame {camera.index}, compared with {the(scene, other)}, {the(scene, item)} is"
     mark = {
         "kind": "observer",
@@ -198,17 +199,16 @@ def _camera(scene: SceneMap, frame: int | None) -> SceneCamera:
     raise ToolFailedError(f"there is no frame {frame}; frames are {ordered[0].index} to {ordered[-1].index}")
 
 
-def _turned(turn: Measurement, by_deg: float) -> Measurement:
-    value = 180.0 - (180.0 - turn.value - by_deg) % 360.0
+def _turned_round(turn: Measurement) -> Measurement:
+    value = 180.0 - (-turn.value) % 360.0
     shift = value - turn.value
     low = None if turn.low is None else turn.low + shift
     high = None if turn.high is None else turn.high + shift
     return Measurement(value, "deg", low, high, turn.how, turn.exact)
 
 
-def _relative(turn: Measurement, other: Measurement, facing_away: bool) -> Measurement:
-    straight = _turned(turn, 180.0) if facing_away else turn
-    value = angle_between_headings_deg(_heading(other.value), _heading(straight.value))
+def _relative(turn: Measurement, other: Measurement) -> Measurement:
+    value = angle_between_headings_deg(_heading(other.value), _heading(turn.value))
     margin = float(np.hypot(turn.margin or 0.0, other.margin or 0.0))
     return Measurement(value, "deg", value - margin, value + margin, turn.how, turn.exact and other.exact)
 

@@ -3,10 +3,9 @@
 from typing import Literal
 
 from spatial_agent.tools.contract import Finding
-from spatial_agent.tools.errors import ToolFailedError
 from spatial_agent.tools.geometry.measuring import measure_size, measure_vsi_size
 from spatial_agent.tools.registry import skill
-from spatial_agent.tools.scene import SceneMap, SceneObject
+from spatial_agent.tools.scene import SceneMap
 from spatial_agent.tools.skills.candidates import named_candidates
 from spatial_agent.tools.skills.findings import numeric_finding, spot
 from spatial_agent.tools.skills.ranking import rank
@@ -83,7 +82,7 @@ def size_extreme(
         each_of_kind: Whether each phrase names a kind, all objects of which compete.
     """
     groups = named_candidates(scene, candidates, each_of_kind=each_of_kind)
-    sizes = {name: measure_size(scene, _only(name, items), dimension) for name, items in groups.items()}
+    sizes = {name: measure_size(scene, items[0], dimension) for name, items in groups.items()}
     ranked = rank(sizes, select)
     winner = groups[ranked.winner][0]
     return Finding(
@@ -96,9 +95,3 @@ def size_extreme(
         details={"sizes_m": {name: item.value for name, item in sizes.items()}},
         marks=(spot(winner, quantity(sizes[ranked.winner])),),
     )
-
-
-def _only(name: str, items: tuple[SceneObject, ...]) -> SceneObject:
-    if len(items) != 1:
-        raise ToolFailedError(f"'{name}' could be {', '.join(item.id for item in items)}; name one")
-    return items[0]
