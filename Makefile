@@ -30,7 +30,7 @@ demo: $(if $(filter yolo,$(INSTANCES)),$(YOLO),$(CORE)) ## Ask the sample scan e
 	$(BIN)/python examples/demo.py $(if $(SCAN),--scan "$(SCAN)") $(if $(PROFILE),--profile $(PROFILE)) $(if $(INSTANCES),--instances $(INSTANCES))
 
 test: $(DEV) ## Run all tests but slow and gpu ones (JOBS=2, PYTEST_ARGS=...).
-	$(BIN)/pytest -n $(JOBS) -m "not slow and not gpu" $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup -m "not slow and not gpu" $(PYTEST_ARGS)
 
 test-slow: $(DEV) ## Run the slow and gpu tests.
 	$(BIN)/pytest -n $(JOBS) -m "slow or gpu" $(PYTEST_ARGS)
@@ -96,5 +96,5 @@ $(YOLO): pyproject.toml constraints.txt $(VENV)/.pip
 
 $(DEV): pyproject.toml constraints.txt $(VENV)/.pip
 	@echo "Installing the core, all extras and what the tests need into $(VENV); this takes some minutes."
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[models,yolo,dev]"
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[models,yolo,light,ray,dev]"
 	touch $(CORE) $(YOLO) $@

@@ -7,7 +7,6 @@ from typing import Any
 
 from spatial_agent.agent.evidence import to_json
 from spatial_agent.tools.contract import ToolCall, ToolResult, ToolRunner
-from spatial_agent.tools.errors import ToolFailedError
 
 #: First letter of the ids of a task's own calls; second routes have another.
 OWN = "c"
@@ -25,7 +24,7 @@ def call_to_json(call: ToolCall) -> dict[str, Any]:
 
 def call_from_json(data: Mapping[str, Any]) -> ToolCall:
     """Build a call from plain JSON."""
-    return ToolCall(data["id"], data["tool"], data["arguments"])
+    return ToolCall(data["id"], data["tool"], data["arguments"], data.get("deadline_s"))
 
 
 async def run_calls(
@@ -42,18 +41,11 @@ async def run_calls(
     Returns:
         ``evidence`` and ``failures``, as the agent's state keeps them.
     """
-    results = await asyncio.gather(*(_limited(runner, call, limit_s) for call in calls))
+    limited = [replace(call, deadline_s=call.deadline_s or limit_s) for call in calls]
+    results = await asyncio.gather(*map(runner.call, limited))
     found = [item for result in results for item in result.evidence]
     evidence = [to_json(replace(item, id=f"e{number}")) for number, item in enumerate(found, first_id)]
     return {"evidence": evidence, "failures": [_failure(result) for result in results if result.error]}
-
-
-async def _limited(runner: ToolRunner, call: ToolCall, limit_s: float) -> ToolResult:
-    try:
-        return await asyncio.wait_for(runner.call(call), limit_s)
-    except TimeoutError:
-        message = f"{call.tool} did not finish within {limit_s:g} s"
-        return ToolResult(call.id, call.tool, error=ToolFailedError(message), seconds=limit_s)
 
 
 def _failure(result: ToolResult) -> dict[str, Any]:

@@ -13,8 +13,11 @@
     │   ├── ToolArgumentError            correct the call and try again
     │   ├── ToolFailedError              this cannot be measured this way; choose another tool
     │   │   ├── NoSuchObjectError        nothing in the scene is what was named
-    │   │   └── AmbiguousReferenceError  several things in the scene are what was named
-    │   └── ToolUnavailableError         not registered or not installed
+    │   │   ├── AmbiguousReferenceError  several things in the scene are what was named
+    │   │   ├── ToolTimeoutError         it was stopped at its deadline
+    │   │   └── ToolCrashedError         its process died, ran out of memory, or gave back garbage
+    │   └── ToolUnavailableError         not registered, not installed, or broken for now
+    │       └── MissingWeightsError      its weights are not on this machine
     ├── QuestionError                    the planner could not understand the question
     ├── StoppedError                     nobody: whoever waited for the work no longer does
     ├── BudgetExceededError              the run ends, with its trace
@@ -29,6 +32,7 @@ __all__ = [
     "BudgetExceededError",
     "ConfigurationError",
     "InvalidValueError",
+    "MissingWeightsError",
     "NoSuchObjectError",
     "QuestionError",
     "ScaleError",
@@ -37,8 +41,10 @@ __all__ = [
     "SpatialAgentError",
     "StoppedError",
     "ToolArgumentError",
+    "ToolCrashedError",
     "ToolError",
     "ToolFailedError",
+    "ToolTimeoutError",
     "ToolUnavailableError",
     "UnitError",
     "ViewpointError",
@@ -111,8 +117,20 @@ class AmbiguousReferenceError(ToolFailedError):
         self.candidates = candidates
 
 
+class ToolTimeoutError(ToolFailedError):
+    """The tool was stopped because it took longer than the call's deadline."""
+
+
+class ToolCrashedError(ToolFailedError):
+    """The tool's process died, exceeded its memory, or gave back something that is not its result."""
+
+
 class ToolUnavailableError(ToolError):
-    """The tool is not registered, or what it needs is not installed."""
+    """The tool is not registered, what it needs is not installed, or it has failed too often lately."""
+
+
+class MissingWeightsError(ToolUnavailableError):
+    """The weights of the tool are not on this machine; the message says how to get them."""
 
 
 class QuestionError(SpatialAgentError, ValueError):

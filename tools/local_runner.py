@@ -2,17 +2,13 @@
 
 import asyncio
 import time
+from collections import Counter
 from threading import Event
-from typing import Any
 
-from spatial_agent.tools.contract import Evidence, Finding, ToolCall, ToolResult
-from spatial_agent.tools.errors import (
-    InvalidValueError,
-    SourceError,
-    ToolArgumentError,
-    ToolError,
-    ToolFailedError,
-)
+from spatial_agent.tools.binding import as_tool_error, bind, evidence_of, failed, resolve
+from spatial_agent.tools.contract import Finding, ToolCall, ToolResult
+from spatial_agent.tools.errors import StoppedError, ToolArgumentError, ToolError, ToolTimeoutError
+from spatial_agent.tools.local_experts import LocalExperts
 from spatial_agent.tools.progress import stopping
 from spatial_agent.tools.registry import Registry, Tool
 
@@ -23,10 +19,17 @@ class LocalRunner:
     Values kept here are shared by reference and must be immutable, as all scene values are.
     """
 
-    def __init__(self, registry: Registry) -> None:
-        """Run the tools of `registry`."""
+    def __init__(self, registry: Registry, experts: LocalExperts | None = None) -> None:
+        """Run the tools of `registry`.
+
+        Args:
+            registry: The tools.
+            experts: Loaded experts, shared among the runners of a process; own ones where left out.
+        """
         self._registry = registry
+        self._experts = experts or LocalExperts()
         self._values: dict[str, object] = {}
+        self._counts: Counter[str] = Counter()
 
     def keep(self, name: str, value: object) -> str:
         """Keep a value under a name and return its reference ``"$name"``."""
@@ -39,18 +42,23 @@ class LocalRunner:
         started = time.perf_counter()
         stop = Event()
         try:
-            value = await asyncio.to_thread(self._run, call, stop)
-        except asyncio.CancelledError:
+            tool = self._registry.get(call.tool)
+            limit_s = call.deadline_s or tool.resources.deadline_s
+            value = await asyncio.wait_for(asyncio.to_thread(self._run, tool, call, stop), limit_s)
+        except TimeoutError:
             # A thread cannot be killed; the work in it ends at its next report of progress.
+            stop.set()
+            message = f"{call.tool} did not finish within {limit_s:g} s; ask for less, or allow more time"
+            return failed(call, ToolTimeoutError(message), time.perf_counter() - started)
+        except asyncio.CancelledError:
             stop.set()
             raise
         except ToolError as error:
-            return ToolResult(call.id, call.tool, error=error, seconds=time.perf_counter() - started)
+            return failed(call, error, time.perf_counter() - started)
         seconds = time.perf_counter() - started
         if isinstance(value, Finding):
-            evidence = Evidence(f"{call.id}.1", call.id, call.tool, value)
-            return ToolResult(call.id, call.tool, evidence=(evidence,), seconds=seconds)
-        return ToolResult(call.id, call.tool, handle=self.keep(call.id, value), seconds=seconds)
+            return ToolResult(call.id, call.tool, evidence=evidence_of(call, value), seconds=seconds)
+        return ToolResult(call.id, call.tool, handle=self._keep_result(tool, value), seconds=seconds)
 
     def value(self, reference: str) -> object:
         """Return the value behind a reference.
@@ -63,28 +71,17 @@ class LocalRunner:
             raise ToolArgumentError(f"nothing is kept as {reference!r}; references in use: {known}")
         return self._values[reference]
 
-    def _run(self, call: ToolCall, stop: Event) -> object:
-        tool = self._registry.get(call.tool)
-        plain = {name: value for name, value in call.arguments.items() if name not in tool.references}
-        arguments = tool.arguments(plain) | self._referenced(tool, call)
+    def _run(self, tool: Tool, call: ToolCall, stop: Event) -> object:
+        plain, referenced = bind(tool, call)
+        arguments = plain | resolve(tool, referenced, self.value)
         try:
             with stopping(stop):
-                return tool.function(**arguments)
-        except (InvalidValueError, SourceError) as error:
-            raise ToolFailedError(str(error)) from error
+                return self._experts.run(tool, arguments)
+        except StoppedError:
+            raise
+        except Exception as error:  # whatever a tool raises, the question goes on
+            raise as_tool_error(tool.name, error) from error
 
-    def _referenced(self, tool: Tool, call: ToolCall) -> dict[str, Any]:
-        found = {}
-        for name, type_name in tool.references.items():
-            reference = call.arguments.get(name)
-            if not isinstance(reference, str):
-                raise ToolArgumentError(
-                    f"{tool.name}: {name} must be a reference such as '$scene', got {reference!r}"
-                )
-            value = self.value(reference)
-            if type_name not in {kind.__name__ for kind in type(value).__mro__}:
-                raise ToolArgumentError(
-                    f"{tool.name}: {name} must be a {type_name}, {reference} is a {type(value).__name__}"
-                )
-            found[name] = value
-        return found
+    def _keep_result(self, tool: Tool, value: object) -> str:
+        self._counts[tool.capability] += 1
+        return self.keep(f"{tool.capability}/{self._counts[tool.capability]}", value)

@@ -13,6 +13,7 @@ from spatial_agent.tools.scene.frame import Frame, FrameHeader, FrameLoader, Fra
 from spatial_agent.tools.scene.map import Provenance, Room, SceneCamera, SceneMap, SceneObject, SceneQuality
 from spatial_agent.tools.scene.measurement import UNITS, Measurement, convert
 from spatial_agent.tools.scene.mesh import TriangleMesh
+from spatial_agent.tools.scene.picture import Picture
 
 __all__ = [
     "UNITS",
@@ -27,6 +28,7 @@ __all__ = [
     "InstanceMask",
     "Measurement",
     "OrientedBox",
+    "Picture",
     "PointCloud",
     "Provenance",
     "Room",

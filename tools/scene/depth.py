@@ -20,13 +20,22 @@ class DepthMap:
         z_m: Depth along the optical axis, shape (H, W) float32, metres (or scene units where the
             scale is relative); 0 = none. NaN, infinity and negative numbers are refused.
         scale: Whether `z_m` is really in metres.
+        scale_error: Relative standard deviation of the metric scale; 1 % is what the calibration of a
+            depth sensor is trusted to.
+        shape_error: Relative standard deviation of single depths after the best scale, 0 for a sensor,
+            whose noise is measured from its frames instead.
     """
 
     z_m: NDArray[np.float32]
     scale: Scale = "metric"
+    scale_error: float = 0.01
+    shape_error: float = 0.0
 
     def __post_init__(self) -> None:
         """Check shape and content."""
+        for name in ("scale_error", "shape_error"):
+            if not 0.0 <= getattr(self, name) < np.inf:
+                raise InvalidValueError(f"{name}: expected a share of at least 0, got {getattr(self, name)!r}")
         z_m = check_array("z_m", self.z_m, ("H", "W"), np.float32)
         if z_m.size and z_m.min() < 0:
             raise ShapeError("z_m: expected depth of at least 0 (0 = none), got negative numbers")

@@ -28,7 +28,7 @@ FLIPPED |= {other: name for name, other in FLIPPED.items()}
 
 
 def call(tool: str, scene: SceneMap, **arguments: Any) -> Finding:  # noqa: ANN401
-    finding = REGISTRY.get(tool).function(scene, **arguments)
+    finding = REGISTRY.get(tool).target(scene, **arguments)
     assert isinstance(finding, Finding)
     return finding
 
