@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from spatial_agent.tools.conformance import check_runner
+from spatial_agent.tools.runner_conformance import check_runner
 from spatial_agent.tools.contract import ToolCall
 from spatial_agent.tools.errors import StoppedError, ToolArgumentError, ToolFailedError
 from spatial_agent.tools.local_runner import LocalRunner
