@@ -7,7 +7,10 @@ from typing import Any
 
 from spatial_agent.agent.evidence import to_json
 from spatial_agent.tools.contract import ToolCall, ToolResult, ToolRunner
+from spatial_agent.tools.errors import ToolTimeoutError
 
+#: What a runner may need to say that a deadline passed.
+PATIENCE_S = 1.0
 #: First letter of the ids of a task's own calls; second routes have another.
 OWN = "c"
 
@@ -18,8 +21,8 @@ def is_own(call_id: str) -> bool:
 
 
 def call_to_json(call: ToolCall) -> dict[str, Any]:
-    """Return a call as plain JSON."""
-    return asdict(call)
+    """Return a call as plain JSON, without what it leaves to the tool."""
+    return {name: value for name, value in asdict(call).items() if value is not None}
 
 
 def call_from_json(data: Mapping[str, Any]) -> ToolCall:
@@ -41,11 +44,20 @@ async def run_calls(
     Returns:
         ``evidence`` and ``failures``, as the agent's state keeps them.
     """
-    limited = [replace(call, deadline_s=call.deadline_s or limit_s) for call in calls]
-    results = await asyncio.gather(*map(runner.call, limited))
+    results = await asyncio.gather(*(_limited(runner, call, limit_s) for call in calls))
     found = [item for result in results for item in result.evidence]
     evidence = [to_json(replace(item, id=f"e{number}")) for number, item in enumerate(found, first_id)]
     return {"evidence": evidence, "failures": [_failure(result) for result in results if result.error]}
+
+
+async def _limited(runner: ToolRunner, call: ToolCall, limit_s: float) -> ToolResult:
+    """Run a call whose runner keeps the deadline; a runner that is stuck itself is given up soon after."""
+    try:
+        limited = replace(call, deadline_s=call.deadline_s or limit_s)
+        return await asyncio.wait_for(runner.call(limited), limit_s + PATIENCE_S)
+    except TimeoutError:
+        message = f"{call.tool} did not finish within {limit_s:g} s, and what runs it did not say so"
+        return ToolResult(call.id, call.tool, error=ToolTimeoutError(message), seconds=limit_s)
 
 
 def _failure(result: ToolResult) -> dict[str, Any]:
