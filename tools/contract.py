@@ -255,3 +255,7 @@ class ToolRunner(Protocol):
     def value(self, reference: str) -> object:
         """Return the value kept under a reference, or raise `ToolArgumentError`."""
         ...
+
+    def drop(self, reference: str) -> None:
+        """Let go of the value kept under a reference; a reference that is not in use is no error."""
+        ...

@@ -71,6 +71,10 @@ class LocalRunner:
             raise ToolArgumentError(f"nothing is kept as {reference!r}; references in use: {known}")
         return self._values[reference]
 
+    def drop(self, reference: str) -> None:
+        """Let go of the value behind a reference."""
+        self._values.pop(reference, None)
+
     def _run(self, tool: Tool, call: ToolCall, stop: Event) -> object:
         plain, referenced = bind(tool, call)
         arguments = plain | resolve(tool, referenced, self.value)
