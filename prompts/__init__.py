@@ -1,4 +1,4 @@
-"""What people and models read and see: words, marked frames, maps."""
+"""What people and models read and see: words and marked frames."""
 
 if __name__ != "spatial_agent.prompts":
     raise ImportError(f"import spatial_agent.prompts, not {__name__}")

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from spatial_agent.prompts.canvas import MEASURED, Canvas
-from spatial_agent.prompts.top_down import object_colour
+from spatial_agent.tools.drawing.canvas import MEASURED, Canvas
+from spatial_agent.tools.drawing.top_down import object_colour
 from spatial_agent.tools.geometry.projection import in_view, project
 from spatial_agent.tools.geometry.transforms import transform_points
 from spatial_agent.tools.scene import OrientedBox, SceneCamera, SceneMap

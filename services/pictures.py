@@ -10,15 +10,15 @@ from PIL import Image, ImageDraw, ImageFont
 from spatial_agent.agent.answer import Answer
 from spatial_agent.agent.executor import is_own
 from spatial_agent.agent.state import LoadedScene
-from spatial_agent.prompts.canvas import INK, PAPER
 from spatial_agent.prompts.marked_frame import best_camera, draw_marked_frame
-from spatial_agent.prompts.top_down import draw_top_down
+from spatial_agent.tools.drawing.canvas import INK, PAPER
+from spatial_agent.tools.drawing.top_down import draw_top_down
 from spatial_agent.tools.errors import InvalidValueError, SourceError
 from spatial_agent.tools.geometry.transforms import invert_rigid
 from spatial_agent.tools.mapping.export import write_glb, write_mesh, write_ply
 from spatial_agent.tools.mapping.scene_file import write_scene
-from spatial_agent.tools.mapping.whole_file import write_whole
 from spatial_agent.tools.scene import FrameSet, SceneMap, TriangleMesh
+from spatial_agent.tools.whole_file import write_whole
 
 HEIGHT_PX = 720
 

@@ -10,7 +10,7 @@ import shapely
 from numpy.typing import NDArray
 from PIL import Image
 
-from spatial_agent.prompts.canvas import INK, MEASURED, OBSERVER, PALETTE, Canvas, Colour, Point
+from spatial_agent.tools.drawing.canvas import INK, MEASURED, OBSERVER, PALETTE, Canvas, Colour, Point
 from spatial_agent.tools.geometry.boxes import footprint
 from spatial_agent.tools.scene import SceneMap
 
