@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from spatial_agent.tools.errors import SpatialAgentError
 from spatial_agent.tools.mapping.scene_file import scene_from_json, scene_to_json
-from spatial_agent.tools.mapping.whole_file import write_whole
 from spatial_agent.tools.scene import PointCloud, SceneMap
+from spatial_agent.tools.whole_file import write_whole
 
 #: Changes whenever the same frames would be measured differently, or the file layout changes.
 PIPELINE_VERSION = "1"

@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spatial_agent.tools.errors import InvalidValueError, SourceError
 from spatial_agent.tools.geometry.transforms import rigid, rotation_to_align
-from spatial_agent.tools.mapping.whole_file import write_whole
 from spatial_agent.tools.scene.box import OrientedBox
 from spatial_agent.tools.scene.camera import CameraIntrinsics, CameraPose
 from spatial_agent.tools.scene.map import (
@@ -26,6 +25,7 @@ from spatial_agent.tools.scene.map import (
     SceneObject,
     SceneQuality,
 )
+from spatial_agent.tools.whole_file import write_whole
 
 FORMAT: Literal["spatial-agent/scene@1"] = "spatial-agent/scene@1"
 LARGEST_FILE_MB = 64
