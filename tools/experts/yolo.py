@@ -1,73 +1,100 @@
 """Instance masks from a YOLO segmentation model; ultralytics is AGPL-3.0 and only used when asked for."""
 
-import os
-import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from spatial_agent.tools.contract import Resources, Weights
+from spatial_agent.tools.errors import SourceError
+from spatial_agent.tools.experts.batching import each, only, together
+from spatial_agent.tools.experts.masks import separated_detections
+from spatial_agent.tools.experts.ultralytics_models import (
+    LICENCE_NOTICE,
+    Request,
+    checked_weights,
+    open_model,
+    picture_of,
+    predict,
+)
+from spatial_agent.tools.experts.vocabulary import wanted_classes
+from spatial_agent.tools.registry import expert
+from spatial_agent.tools.scene import Detections, Frame, FrameSet, InstanceMask
 
-from spatial_agent.tools.errors import ConfigurationError, SourceError, ToolUnavailableError
-from spatial_agent.tools.native_imports import install
-from spatial_agent.tools.scene import Frame, FrameSet, InstanceMask
 
-Masks = NDArray[np.bool_]
-#: Two masks of one label that share this much of the smaller one are one object seen twice.
-DUPLICATE_SHARE = 0.6
-
-
+@expert(
+    "instances.yolo",
+    weights=(
+        Weights("yolov8n-seg_int8.tflite", "file:yolov8n-seg_int8.tflite", "AGPL-3.0"),
+        Weights("yolo11n-seg.pt", "file:yolo11n-seg.pt", "AGPL-3.0"),
+        Weights("yolo11x-seg.pt", "file:yolo11x-seg.pt", "AGPL-3.0"),
+    ),
+    resources=Resources(threads=2, most_batched=8),
+)
 class YoloInstances:
-    """Any ultralytics segmentation weights, `.tflite` included; loaded on first use, never downloaded.
+    """Any ultralytics segmentation weights, `.tflite` included; never downloaded.
 
     Args:
-        weights: A weights file; `.pt` files are pickles, so take them only from people you trust.
-        confidence: Masks below this score are dropped.
-        device: Where torch weights run, such as ``"cpu"`` or ``"cuda:0"``.
+        weights: A weights file.
 
     Raises:
         ConfigurationError: If the file does not exist (a missing file would otherwise be downloaded).
     """
 
     name = "yolo"
-    licences: Sequence[str] = (
-        "Ultralytics and its YOLO weights are licensed AGPL-3.0: offering them over a network obliges you "
-        "to publish your source, unless you hold another licence.",
-    )
+    at_once = 1
+    licences: Sequence[str] = (LICENCE_NOTICE,)
 
-    def __init__(self, weights: Path, *, confidence: float = 0.3, device: str = "cpu") -> None:
+    def __init__(self, weights: Path) -> None:
         """Check the weights without loading anything."""
-        if not weights.is_file():
-            raise ConfigurationError(
-                f"no YOLO weights at {weights}; give the path of a segmentation weights file"
-            )
-        self.weights = weights
-        self.confidence = confidence
-        self.device = device
+        self.weights = checked_weights(weights)
+        self._device = "cpu"
         self._model: Any = None
+        self._one_at_a_time = Lock()
 
-    @cached_property
-    def version(self) -> str:
-        """Content of the weights and the confidence asked for."""
-        return f"{sha256(self.weights.read_bytes()).hexdigest()[:12]}-{self.confidence:g}"
-
-    def load(self) -> None:
+    def load(self, device: str = "cpu") -> None:
         """Import ultralytics and read the weights.
 
         Raises:
             ToolUnavailableError: If ultralytics, or what these weights run with, is not installed.
-            ConfigurationError: If the file is not a segmentation model.
         """
-        if self._model is not None:
-            return
-        install()
-        _keep_offline()
-        self._model = _yolo_class()(self.weights, task="segment", verbose=False)
+        self._device = device
+        self._model = open_model(self.weights, "segment")
+
+    def __call__(self, frame: Frame, prompts: list[str] | None = None, confidence: float = 0.3) -> Detections:
+        """Find the things of COCO's 80 classes in a picture, with their masks.
+
+        Each pixel is in at most one mask, and what was found twice is there once.
+
+        Args:
+            frame: A frame with a colour image.
+            prompts: Only these, such as chair, couch, dining table; everything it knows where left out.
+            confidence: Masks below this score are dropped.
+
+        Raises:
+            ToolFailedError: If the frame has no picture.
+            ToolArgumentError: If it does not know what is looked for.
+        """
+        return only(self.batch([{"frame": frame, "prompts": prompts, "confidence": confidence}]))
+
+    def batch(self, calls: Sequence[Mapping[str, Any]]) -> list[Detections | Exception]:
+        """Take several calls at once; pictures of one size go through the network together."""
+        return together(each(calls, self._request), lambda request: request.batch_key, self._run)
+
+    def _request(self, frame: Frame, prompts: list[str] | None = None, confidence: float = 0.3) -> Request:
+        names = self._model.names
+        classes = wanted_classes(prompts, [names[number] for number in sorted(names)])
+        return Request(picture_of(frame), classes, confidence)
+
+    def _run(self, requests: list[Request]) -> list[Detections]:
+        return [separated_detections(found) for found in predict(self._model, requests, self._device)]
+
+    @cached_property
+    def version(self) -> str:
+        """Content of the weights."""
+        return sha256(self.weights.read_bytes()).hexdigest()[:12]
 
     def segment(self, frame: Frame, frames: FrameSet) -> tuple[InstanceMask, ...]:
         """Return the masks of one frame, each pixel in at most one of them.
@@ -78,78 +105,7 @@ class YoloInstances:
         """
         if frame.rgb is None:
             raise SourceError(f"{frames.name}: frame {frame.header.name} has no colour image to look at")
-        self.load()
-        bgr = np.ascontiguousarray(frame.rgb[..., ::-1])
-        result = self._model.predict(
-            bgr, conf=self.confidence, retina_masks=True, device=self.device, verbose=False
-        )[0]
-        if result.masks is None:
-            return ()
-        masks = result.masks.data.cpu().numpy().astype(bool)
-        scores = result.boxes.conf.cpu().numpy().astype(float)
-        labels = [str(result.names[int(number)]).lower() for number in result.boxes.cls]
-        return separated(masks, scores, labels)
-
-
-def separated(masks: Masks, scores: NDArray[np.float64], labels: Sequence[str]) -> tuple[InstanceMask, ...]:
-    """Drop what a detector found twice, and give every contested pixel to the smaller mask.
-
-    The smaller one is in front or on top far more often than not: a cup on a table, a chair before it.
-
-    Args:
-        masks: Shape (N, H, W).
-        scores: Shape (N,), 0 to 1.
-        labels: N class names.
-    """
-    areas = masks.sum(axis=(1, 2))
-    kept: list[int] = []
-    for index in sorted(range(len(labels)), key=lambda k: (-scores[k], -areas[k], k)):
-        if areas[index] and not any(_repeats(masks, areas, labels, index, other) for other in kept):
-            kept.append(index)
-    owner = np.full(masks.shape[1:], -1)
-    for index in sorted(kept, key=lambda k: -areas[k]):
-        owner[masks[index]] = index
-    return tuple(
-        InstanceMask(pixels, labels[index], float(scores[index]))
-        for index in kept
-        if (pixels := owner == index).any()
-    )
-
-
-def _repeats(masks: Masks, areas: NDArray[np.int_], labels: Sequence[str], index: int, other: int) -> bool:
-    if labels[index] != labels[other]:
-        return False
-    shared = np.count_nonzero(masks[index] & masks[other])
-    return bool(shared >= DUPLICATE_SHARE * min(areas[index], areas[other]))
-
-
-def _yolo_class() -> Any:  # noqa: ANN401 - ultralytics is an optional extra
-    """Import ultralytics without what it does to everybody else's `PIL.Image.open`.
-
-    Its replacement tries to install packages where a file is no image, instead of saying so.
-    """
-    open_image = Image.open
-    try:
-        from ultralytics import YOLO
-        from ultralytics.utils import patches  # noqa: F401 - replaces it when imported, so import it now
-    except ImportError as error:
-        raise ToolUnavailableError(
-            f"YOLO needs ultralytics ({error}); install spatial-reasoning-agent[yolo]"
-        ) from error
-    finally:
-        Image.open = open_image
-    return YOLO
-
-
-def _keep_offline() -> None:
-    """Tell ultralytics, which listens only to the environment, to install, fetch and report nothing."""
-    if "ultralytics" in sys.modules:
-        return
-    settings = tempfile.TemporaryDirectory(prefix="spatial-agent-yolo-")
-    _private_folders.append(settings)
-    wanted = {"YOLO_OFFLINE": "True", "YOLO_AUTOINSTALL": "False", "YOLO_CONFIG_DIR": settings.name}
-    os.environ.update(wanted, YOLO_VERBOSE="False")  # noqa: TID251 - it reads these once, at its import
-
-
-#: Kept until the process ends, when they delete themselves.
-_private_folders: list[tempfile.TemporaryDirectory[str]] = []
+        with self._one_at_a_time:
+            if self._model is None:
+                self.load()
+            return self(frame).instance_masks()

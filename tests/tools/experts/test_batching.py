@@ -1,0 +1,32 @@
+"""Several calls at once: order, grouping, and whose failure is whose."""
+
+from spatial_agent.tools.errors import ToolArgumentError
+from spatial_agent.tools.experts.batching import together
+
+
+def test_results_stand_where_their_requests_stood_and_batches_are_of_one_key() -> None:
+    batches: list[list[str]] = []
+
+    def shout(batch: list[str]) -> list[str]:
+        batches.append(batch)
+        return [word.upper() for word in batch]
+
+    assert together(["a", "bb", "c", "dd"], len, shout) == ["A", "BB", "C", "DD"]
+    assert batches == [["a", "c"], ["bb", "dd"]]
+
+
+def test_a_request_that_failed_its_checks_is_given_back_and_never_run() -> None:
+    refused = ToolArgumentError("no")
+    results = together(["a", refused, "b"], len, lambda batch: [word * 2 for word in batch])
+    assert results == ["aa", refused, "bb"]
+
+
+def test_a_batch_that_breaks_costs_other_batches_nothing() -> None:
+    def picky(batch: list[str]) -> list[str]:
+        if len(batch[0]) == 2:
+            raise MemoryError("too much")
+        return batch
+
+    results = together(["a", "bb", "cc", "d"], len, picky)
+    assert [results[0], results[3]] == ["a", "d"]
+    assert all(isinstance(results[k], MemoryError) for k in (1, 2))
