@@ -6,7 +6,7 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 CORE := $(VENV)/.installed-core
-YOLO := $(VENV)/.installed-yolo
+EXPERTS := $(VENV)/.installed-experts
 DEV := $(VENV)/.installed-dev
 # A folder with py.typed is one portion of the namespace spatial_agent.
 PORTIONS := $(patsubst %/py.typed,%,$(wildcard */py.typed))
@@ -26,8 +26,11 @@ endif
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
 
-demo: $(if $(filter yolo,$(INSTANCES)),$(YOLO),$(CORE)) ## Ask the sample scan eight questions (SCAN=folder, PROFILE=name, INSTANCES=recorded|yolo).
-	$(BIN)/python examples/demo.py $(if $(SCAN),--scan "$(SCAN)") $(if $(PROFILE),--profile $(PROFILE)) $(if $(INSTANCES),--instances $(INSTANCES))
+# A recording is answered in this process; experts with weights run as Ray actors.
+RUNNER ?= $(if $(filter-out recorded,$(PROFILE)),ray,local)
+
+demo: $(if $(filter-out recorded,$(PROFILE) $(INSTANCES)),$(EXPERTS),$(CORE)) ## Ask the sample scan eight questions (SCAN=folder, PROFILE=name, INSTANCES=name, RUNNER=local|ray).
+	$(BIN)/python examples/demo.py $(if $(SCAN),--scan "$(SCAN)") $(if $(PROFILE),--profile $(PROFILE)) $(if $(INSTANCES),--instances $(INSTANCES)) --runner $(RUNNER)
 
 test: $(DEV) ## Run all tests but slow and gpu ones (JOBS=2, PYTEST_ARGS=...).
 	$(BIN)/pytest -n $(JOBS) --dist loadgroup -m "not slow and not gpu" $(PYTEST_ARGS)
@@ -89,12 +92,12 @@ $(CORE): pyproject.toml constraints.txt $(VENV)/.pip
 	$(BIN)/python -m pip install -q -c constraints.txt -e .
 	touch $@
 
-$(YOLO): pyproject.toml constraints.txt $(VENV)/.pip
-	@echo "Installing the core and YOLO into $(VENV); this takes some minutes."
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[yolo]"
+$(EXPERTS): pyproject.toml constraints.txt $(VENV)/.pip
+	@echo "Installing the core and all experts into $(VENV); this takes some minutes."
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[models,yolo,light,ray]"
 	touch $(CORE) $@
 
 $(DEV): pyproject.toml constraints.txt $(VENV)/.pip
 	@echo "Installing the core, all extras and what the tests need into $(VENV); this takes some minutes."
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[models,yolo,light,ray,dev]"
-	touch $(CORE) $(YOLO) $@
+	touch $(CORE) $(EXPERTS) $@

@@ -24,6 +24,9 @@ class SpatialAgent:
 
     Every run is checkpointed step by step and traced line by line under `runs_folder`; a run that
     died can be resumed by its id. Safe to use from several threads.
+
+    Attributes:
+        licences: What the weights its experts use are licensed under, one sentence each.
     """
 
     def __init__(
@@ -34,6 +37,8 @@ class SpatialAgent:
         planner: Planner,
         runs_folder: Path,
         budget: Budget | None = None,
+        licences: Sequence[str] = (),
+        on_close: Callable[[], None] | None = None,
     ) -> None:
         """Wire an agent; nothing is opened before the first question.
 
@@ -43,12 +48,16 @@ class SpatialAgent:
             planner: Formalises and plans.
             runs_folder: Where checkpoints and traces go.
             budget: What one run may use.
+            licences: What the weights its experts use are licensed under, one sentence each.
+            on_close: Called when the agent is closed, to stop what its runners share.
         """
         self._scenes = scenes
         self._make_runner = make_runner
         self._planner = planner
         self._runs_folder = runs_folder
         self._budget = budget or Budget()
+        self.licences = tuple(licences)
+        self._on_close = on_close
         self._background = BackgroundLoop()
         self._opened: tuple[AsyncExitStack, Any] | None = None
         self._opening: asyncio.Lock | None = None
@@ -98,11 +107,14 @@ class SpatialAgent:
         return self._runs_folder / f"{run_id}.jsonl"
 
     def close(self) -> None:
-        """Close the checkpoint database and stop the background thread."""
+        """Close the checkpoint database, stop the background thread and what the runners share."""
         if self._opened is not None:
             self._background.run(self._opened[0].aclose())
             self._opened = None
         self._background.close()
+        if self._on_close is not None:
+            self._on_close()
+            self._on_close = None
 
     def __enter__(self) -> "SpatialAgent":
         """Return the agent itself."""

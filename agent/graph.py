@@ -29,6 +29,7 @@ async def load(state: AgentState, context: RunContext) -> JsonObject:
             "cached": loaded.cached,
             "objects": [item.id for item in loaded.scene.objects],
             "notes": list(loaded.scene.notes),
+            "degraded": list(loaded.degraded),
         }
     }
 

@@ -82,11 +82,13 @@ class LoadedScene:
         scene: The scene map.
         frames: The opened source; None for a given scene.
         cached: Whether it was found rather than measured just now.
+        degraded: What was lost while measuring it, one sentence each.
     """
 
     scene: SceneMap
     frames: FrameSet | None
     cached: bool
+    degraded: tuple[str, ...] = ()
 
 
 class Scenes(Protocol):

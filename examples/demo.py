@@ -42,15 +42,18 @@ def main() -> int:
     """Run the demonstration; 0 when every answer that has a truth is right."""
     parser = argparse.ArgumentParser(description="Ask a scan questions.")
     parser.add_argument("--scan", type=Path, default=SAMPLE, help="a scan folder, video or scene file")
-    parser.add_argument("--profile", default="recorded", help="recorded or open")
-    parser.add_argument("--instances", help="recorded, or yolo (AGPL-3.0)")
-    parser.add_argument("--weights", type=Path, help="weights file of the segmenter")
+    parser.add_argument("--profile", default="recorded", help="recorded, open or best")
+    parser.add_argument("--instances", help="how objects are found: yolox, yolo (AGPL-3.0), ...")
+    parser.add_argument("--weights", type=Path, help="weights of the detector")
+    parser.add_argument("--runner", default="local", help="local (this process) or ray (actors)")
     parser.add_argument("--out", type=Path, default=OUT, help="folder for the map and the pictures")
     chosen = parser.parse_args()
     try:
-        with open_agent(chosen.profile, instances=chosen.instances, weights=chosen.weights) as agent:
+        with open_agent(
+            chosen.profile, instances=chosen.instances, weights=chosen.weights, runner=chosen.runner
+        ) as agent:
             right = show(agent, chosen.scan, chosen.out)
-            print_licences(chosen.profile, chosen.instances, chosen.weights)
+            print_licences(agent.licences)
     except SpatialAgentError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

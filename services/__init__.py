@@ -6,6 +6,7 @@ if __name__ != "spatial_agent.services":
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from spatial_agent.agent.agent import SpatialAgent
@@ -14,19 +15,33 @@ __all__ = ["open_agent"]
 
 
 def open_agent(
-    profile: str = "recorded", *, instances: "str | None" = None, weights: "str | Path | None" = None
+    profile: str = "recorded",
+    *,
+    instances: "str | None" = None,
+    weights: "str | Path | None" = None,
+    look_for: "Sequence[str]" = (),
+    runner: str = "local",
+    address: "str | None" = None,
 ) -> "SpatialAgent":
     """Open an agent that answers questions about scenes.
 
     Args:
         profile: ``"recorded"`` takes depth, poses and instances from the scan; ``"open"`` finds
-            instances itself.
-        instances: Overrides where instances come from: ``"recorded"`` or ``"yolo"`` (AGPL-3.0).
-        weights: Weights file for it.
+            instances with permissively licensed weights, and depth where a picture has none; ``"best"``
+            takes the strongest experts whose weights are on this machine.
+        instances: Overrides how objects are found: ``"recorded"``, ``"yolox"``, ``"grounding-dino"``,
+            ``"owlv2"``, ``"sam3"``, or ``"yolo"``, ``"yoloe"``, ``"yolo-world"`` (AGPL-3.0).
+        weights: Weights of its detector, where they are not in the weights folder.
+        look_for: What detectors that have to be told look for, instead of the usual things in a room.
+        runner: Where experts run: ``"local"``, in this process, or ``"ray"``, as actors.
+        address: A Ray cluster to join; one is started on this machine where left out.
 
     Raises:
-        ConfigurationError: If the profile is unknown or lacks what it needs.
+        ConfigurationError: If a choice is unknown or lacks what it needs.
     """
-    from spatial_agent.services.runtime import build_agent
+    from pathlib import Path
 
-    return build_agent(profile, instances=instances, weights=weights)
+    from spatial_agent.services.runtime import Choices, build_agent
+
+    file = None if weights is None else Path(weights)
+    return build_agent(Choices(profile, instances, file, tuple(look_for), runner, address))

@@ -1,35 +1,17 @@
-"""The command line: ask, scene, tools, trace, doctor. Heavy imports happen inside commands."""
+"""The command line: ask, scene, tools, models, trace, doctor. Heavy imports happen inside commands."""
 
 import json
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import IntEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from spatial_agent.tools.errors import (
-    ConfigurationError,
-    InvalidValueError,
-    QuestionError,
-    SourceError,
-    SpatialAgentError,
-)
-
-
-class Exit(IntEnum):
-    """What the exit code says."""
-
-    ANSWERED = 0
-    USAGE = 2
-    ABSTAINED = 3
-    BAD_INPUT = 4
-    EXPERT_FAILED = 5
-    INTERRUPTED = 130
-
+from spatial_agent.services.cli_errors import Exit, reported_errors
+from spatial_agent.services.cli_models import models_app
+from spatial_agent.services.cli_tools import tools_app
+from spatial_agent.tools.errors import SourceError
 
 app = typer.Typer(
     help="Ask questions about a room and get measured answers, with a margin and the evidence.",
@@ -38,10 +20,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 scene_app = typer.Typer(help="Measure scenes and look at them.", no_args_is_help=True)
-tools_app = typer.Typer(help="What can be measured.", no_args_is_help=True)
 trace_app = typer.Typer(help="What happened in a run.", no_args_is_help=True)
 app.add_typer(scene_app, name="scene")
 app.add_typer(tools_app, name="tools")
+app.add_typer(models_app, name="models")
 app.add_typer(trace_app, name="trace")
 
 SourceArgument = Annotated[
@@ -49,12 +31,29 @@ SourceArgument = Annotated[
 ]
 ProfileOption = Annotated[
     str,
-    typer.Option(help="recorded: the scan's own depth, poses and instances. open: finds instances itself."),
+    typer.Option(
+        help="recorded: the scan's own depth, poses and instances. open: permissively licensed experts. "
+        "best: the strongest experts whose weights are here."
+    ),
 ]
 InstancesOption = Annotated[
-    str | None, typer.Option(help="Where instances come from: recorded, or yolo (AGPL-3.0).")
+    str | None,
+    typer.Option(
+        help="How objects are found: recorded, yolox, grounding-dino, owlv2, sam3, or, AGPL-3.0, yolo, yoloe, "
+        "yolo-world."
+    ),
 ]
-WeightsOption = Annotated[Path | None, typer.Option(help="Weights file of the segmenter.")]
+WeightsOption = Annotated[
+    Path | None, typer.Option(help="Weights of the detector, where not in the weights folder.")
+]
+LookForOption = Annotated[
+    list[str] | None,
+    typer.Option(help="A kind of object to look for, for detectors that have to be told; repeat for each."),
+]
+RunnerOption = Annotated[str, typer.Option(help="Where experts run: local (this process) or ray (actors).")]
+AddressOption = Annotated[
+    str | None, typer.Option(help="A Ray cluster to join; one is started here where left out.")
+]
 
 
 @app.command()
@@ -67,6 +66,9 @@ def ask(
     profile: ProfileOption = "recorded",
     instances: InstancesOption = None,
     weights: WeightsOption = None,
+    look_for: LookForOption = None,
+    runner: RunnerOption = "local",
+    address: AddressOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
     trace: Annotated[Path | None, typer.Option(help="Also write the trace of the run here (.jsonl).")] = None,
     picture: Annotated[Path | None, typer.Option(help="Write a picture of the answer here (.png).")] = None,
@@ -74,13 +76,20 @@ def ask(
     """Answer a question about a scene."""
     from spatial_agent.services import console
 
-    with _reported_errors(), console.progress(quiet=as_json):
+    with reported_errors(), console.progress(quiet=as_json):
         from spatial_agent.services import open_agent
 
-        with open_agent(profile, instances=instances, weights=weights) as agent:
+        with open_agent(
+            profile,
+            instances=instances,
+            weights=weights,
+            look_for=look_for or (),
+            runner=runner,
+            address=address,
+        ) as agent:
             answer = agent.ask(source, question, options=option or ())
             if trace is not None:
-                from spatial_agent.tools.mapping.whole_file import write_whole
+                from spatial_agent.tools.whole_file import write_whole
 
                 recorded = agent.trace_path(answer.trace_id)
                 write_whole(trace, lambda partial: shutil.copyfile(recorded, partial))
@@ -89,7 +98,7 @@ def ask(
 
                 write_answer_picture(agent.scene(source), answer, picture)
     console.print_json(answer.to_json()) if as_json else console.print_answer(answer)
-    console.print_licences(profile, instances, weights)
+    console.print_licences(agent.licences)
     raise typer.Exit(Exit.ABSTAINED if answer.abstained else Exit.ANSWERED)
 
 
@@ -99,15 +108,25 @@ def resume(
     profile: ProfileOption = "recorded",
     instances: InstancesOption = None,
     weights: WeightsOption = None,
+    look_for: LookForOption = None,
+    runner: RunnerOption = "local",
+    address: AddressOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
 ) -> None:
     """Finish an interrupted run from its last checkpoint."""
     from spatial_agent.services import console
 
-    with _reported_errors(), console.progress(quiet=as_json):
+    with reported_errors(), console.progress(quiet=as_json):
         from spatial_agent.services import open_agent
 
-        with open_agent(profile, instances=instances, weights=weights) as agent:
+        with open_agent(
+            profile,
+            instances=instances,
+            weights=weights,
+            look_for=look_for or (),
+            runner=runner,
+            address=address,
+        ) as agent:
             answer = agent.resume(run)
     console.print_json(answer.to_json()) if as_json else console.print_answer(answer)
     raise typer.Exit(Exit.ABSTAINED if answer.abstained else Exit.ANSWERED)
@@ -120,21 +139,31 @@ def scene_build(
     profile: ProfileOption = "recorded",
     instances: InstancesOption = None,
     weights: WeightsOption = None,
+    look_for: LookForOption = None,
+    runner: RunnerOption = "local",
+    address: AddressOption = None,
     mesh: Annotated[bool, typer.Option("--mesh", help="Also reconstruct the surfaces as mesh.ply.")] = False,
 ) -> None:
     """Measure a scene and write it in formats other programs read."""
     from spatial_agent.services import console
 
-    with _reported_errors(), console.progress(quiet=False):
+    with reported_errors(), console.progress(quiet=False):
         from spatial_agent.services import open_agent
         from spatial_agent.services.pictures import reconstructed, write_scene_folder
 
-        with open_agent(profile, instances=instances, weights=weights) as agent:
+        with open_agent(
+            profile,
+            instances=instances,
+            weights=weights,
+            look_for=look_for or (),
+            runner=runner,
+            address=address,
+        ) as agent:
             loaded = agent.scene(source)
             surfaces = reconstructed(loaded.frames) if mesh else None
             written = write_scene_folder(loaded, out, mesh=surfaces)
     console.print_scene(loaded.scene, written)
-    console.print_licences(profile, instances, weights)
+    console.print_licences(agent.licences)
 
 
 @scene_app.command("schema")
@@ -145,21 +174,6 @@ def scene_schema() -> None:
     print(json.dumps(schema(), indent=2))
 
 
-@tools_app.command("list")
-def tools_list(
-    as_json: Annotated[bool, typer.Option("--json", help="Print whole specifications as JSON.")] = False,
-) -> None:
-    """List every installed expert and skill."""
-    from spatial_agent.services import console
-
-    with _reported_errors():
-        from spatial_agent.tools.registry import Registry
-
-        registry = Registry.from_entry_points()
-        specs = [registry.get(name).spec for name in registry]
-    console.print_tools(specs, as_json=as_json)
-
-
 @trace_app.command("show")
 def trace_show(
     run: Annotated[str, typer.Argument(help="Id of a run, or a trace file.")],
@@ -168,7 +182,7 @@ def trace_show(
     """Show what happened in a run, step by step."""
     from spatial_agent.services import console
 
-    with _reported_errors():
+    with reported_errors():
         from spatial_agent.agent.trace import read_trace
         from spatial_agent.services.settings import Settings
 
@@ -187,7 +201,7 @@ def doctor() -> None:
     from spatial_agent.services import console
     from spatial_agent.services.doctor import examine
 
-    with _reported_errors():
+    with reported_errors():
         findings = examine()
     console.print_findings(findings)
     if any(finding.status == "broken" for finding in findings):
@@ -201,24 +215,3 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(Exit.INTERRUPTED)
-
-
-def exit_code(error: SpatialAgentError) -> Exit:
-    """Return the exit code of an error: by who must act."""
-    if isinstance(error, QuestionError | ConfigurationError):
-        return Exit.USAGE
-    if isinstance(error, SourceError | InvalidValueError):
-        return Exit.BAD_INPUT
-    return Exit.EXPERT_FAILED
-
-
-@contextmanager
-def _reported_errors() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        print("interrupted; nothing half-written was left", file=sys.stderr)
-        raise typer.Exit(Exit.INTERRUPTED) from None
-    except SpatialAgentError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(exit_code(error)) from None

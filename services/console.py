@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,20 @@ if TYPE_CHECKING:
     from spatial_agent.agent.answer import Answer
     from spatial_agent.agent.trace import Step
     from spatial_agent.services.doctor import Finding
+    from spatial_agent.services.model_store import FileState
+    from spatial_agent.services.weights_overview import WeightsStatus
     from spatial_agent.tools.contract import ToolSpec
     from spatial_agent.tools.scene import SceneMap
 
 out = Console(soft_wrap=True, highlight=False)
+WEIGHTS_STYLE = {
+    "missing": "yellow",
+    "incomplete": "red",
+    "changed": "red",
+    "present": "default",
+    "unpinned": "default",
+    "verified": "green",
+}
 STATUS_STYLE = {"ok": "green", "missing": "yellow", "broken": "red"}
 
 
@@ -54,18 +65,17 @@ def print_answer(answer: "Answer") -> None:
     out.print(f"[bold]{escape(answer.text)}[/bold]")
     if answer.reason and not answer.abstained and answer.reason not in answer.text:
         out.print(f"[yellow]{escape(answer.reason)}[/yellow]")
+    for sentence in answer.degraded:
+        out.print(f"[yellow]degraded: {escape(sentence)}[/yellow]")
     for item in answer.evidence:
         weak = " [yellow](weak)[/yellow]" if item["quality"] == "weak" else ""
         out.print(f"  [dim]{item['id']}  {escape(item['claim'])}  \\[{item['definition']}][/dim]{weak}")
     out.print(f"[dim]{answer.seconds:.2f} s, scene {answer.scene[:12]}, trace {answer.trace_id}[/dim]")
 
 
-def print_licences(profile: str, instances: str | None, weights: Path | None) -> None:
+def print_licences(licences: Sequence[str]) -> None:
     """Print, on the error stream, the licences that the chosen experts bring in."""
-    from spatial_agent.services.runtime import choose_perception
-    from spatial_agent.services.settings import Settings
-
-    for licence in choose_perception(profile, instances, weights, Settings()).licences:
+    for licence in licences:
         print(f"licence: {licence}", file=sys.stderr)
 
 
@@ -98,6 +108,41 @@ def print_tools(specs: "Sequence[ToolSpec]", *, as_json: bool) -> None:
     table = Table("name", "kind", "version", "what it does")
     for spec in specs:
         table.add_row(spec.name, spec.kind, spec.version, spec.summary)
+    out.print(table)
+
+
+def print_weights(found: "Sequence[WeightsStatus]", folder: Path, *, as_json: bool) -> None:
+    """Print all weights, one a line, and the folder they belong in."""
+    if as_json:
+        entries = [asdict(item.weights) | {**vars(item), "weights": item.weights.name} for item in found]
+        print(json.dumps({"folder": str(folder), "weights": entries}, indent=2))
+        return
+    table = Table("name", "used by", "licence", "parameters", "on disk", "state")
+    for item in found:
+        count = f"{item.weights.parameters / 1e6:.1f} M" if item.weights.parameters else ""
+        size = f"{item.bytes / 1e6:.1f} MB" if item.bytes else ""
+        state = f"[{WEIGHTS_STYLE[item.state]}]{item.state}"
+        table.add_row(
+            escape(item.weights.name),
+            ", ".join(item.used_by),
+            escape(item.weights.licence),
+            count,
+            size,
+            state,
+        )
+    out.print(table)
+    out.print(f"in {escape(str(folder))}")
+
+
+def print_checked_weights(checked: "Mapping[str, Mapping[str, FileState]]", *, as_json: bool) -> None:
+    """Print what became of each file of some weights."""
+    if as_json:
+        print_json(checked)
+        return
+    table = Table("weights", "file", "state")
+    for name, files in checked.items():
+        for file, state in files.items():
+            table.add_row(escape(name), escape(file), f"[{WEIGHTS_STYLE[state]}]{state}")
     out.print(table)
 
 

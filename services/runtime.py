@@ -1,107 +1,103 @@
 """What is wired to what: the one place where an agent is put together."""
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from spatial_agent.agent.agent import SpatialAgent
 from spatial_agent.agent.planner.planning import GrammarPlanner
+from spatial_agent.services.model_store import ModelStore
+from spatial_agent.services.perception import Perception, choose_perception, chosen_weights, given_weights
 from spatial_agent.services.scenes import SceneStore
 from spatial_agent.services.settings import Settings
+from spatial_agent.services.weights_here import WeightsHere
+from spatial_agent.tools.contract import ToolRunner
 from spatial_agent.tools.errors import ConfigurationError
-from spatial_agent.tools.experts.scene_map import Instances, open_segmenter
+from spatial_agent.tools.local_experts import LocalExperts
 from spatial_agent.tools.local_runner import LocalRunner
 from spatial_agent.tools.mapping.cache import SceneCache
 from spatial_agent.tools.registry import Registry
 
-Profile = Literal["recorded", "open"]
-YOLO_PATTERN = "yolo*-seg*"
+Runner = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)
-class Perception:
-    """What measures a scene.
+class Choices:
+    """What a user may choose about an agent.
 
     Attributes:
-        instances: Where object masks come from.
-        weights: Weights file, or None.
-        licences: Licences it brings in, one sentence each.
-        identity: Decides, with the source's content, which cached scene is the same.
+        profile: ``"recorded"``, ``"open"`` or ``"best"``.
+        instances: Overrides the profile's first way to find objects.
+        weights: Weights of its detector, where they are not in the weights folder.
+        look_for: What prompted detectors look for instead of the usual things in a room.
+        runner: Where experts run: ``"local"`` (this process) or ``"ray"`` (actors).
+        address: A Ray cluster to join; one is started on this machine where left out.
     """
 
-    instances: Instances
-    weights: str | None
-    licences: tuple[str, ...]
-    identity: str
+    profile: str = "recorded"
+    instances: str | None = None
+    weights: Path | None = None
+    look_for: tuple[str, ...] = ()
+    runner: str = "local"
+    address: str | None = None
 
 
-def choose_perception(
-    profile: str, instances: str | None, weights: str | Path | None, settings: Settings
-) -> Perception:
-    """Return what a profile measures scenes with.
+@dataclass(frozen=True)
+class Assembly:
+    """What the choices come to on this machine.
 
-    Args:
-        profile: ``"recorded"`` or ``"open"``.
-        instances: Overrides the profile's source of object masks.
-        weights: Weights file; looked for in the weights folder where left out.
-        settings: The installation.
+    Attributes:
+        registry: The installed tools.
+        store: The weights of this machine.
+        perception: Which experts look at sources.
+    """
+
+    registry: Registry
+    store: WeightsHere
+    perception: Perception
+
+
+def assemble(choices: Choices, settings: Settings) -> Assembly:
+    """Return what the choices come to; nothing is loaded or started.
 
     Raises:
-        ConfigurationError: If the profile is unknown, or has nothing to find objects with.
+        ConfigurationError: If a choice is unknown, or lacks what it needs.
     """
-    if profile not in get_args(Profile):
-        raise ConfigurationError(f"unknown profile {profile!r}; expected {' or '.join(get_args(Profile))}")
-    chosen = cast("Instances | None", instances or ("recorded" if profile == "recorded" else None))
-    if chosen is None:
-        raise ConfigurationError(
-            "profile 'open' has no permissively licensed instance segmenter yet; choose one with "
-            "--instances yolo (its licence, AGPL-3.0, is printed) or --instances recorded"
-        )
-    if chosen not in get_args(Instances):
-        raise ConfigurationError(f"unknown instances {chosen!r}; expected {' or '.join(get_args(Instances))}")
-    file = _yolo_weights(weights, settings) if chosen == "yolo" else None
-    segmenter = open_segmenter(chosen, file)
-    return Perception(chosen, file, tuple(segmenter.licences), f"{segmenter.name}/{segmenter.version}")
+    registry = Registry.from_entry_points()
+    given = given_weights(choices.instances, choices.weights, registry)
+    store = WeightsHere(ModelStore.of(settings), given)
+    perception = choose_perception(
+        choices.profile, registry, store, instances=choices.instances, prompts=choices.look_for
+    )
+    return Assembly(registry, store, perception)
 
 
-def build_agent(
-    profile: str = "recorded",
-    *,
-    instances: str | None = None,
-    weights: str | Path | None = None,
-    settings: Settings | None = None,
-) -> SpatialAgent:
+def build_agent(choices: Choices | None = None, *, settings: Settings | None = None) -> SpatialAgent:
     """Put an agent together; see `spatial_agent.services.open_agent`."""
     from spatial_agent.tools.media import open_source
 
-    settings = settings or Settings()
-    perception = choose_perception(profile, instances, weights, settings)
-    registry = Registry.from_entry_points()
+    choices, settings = choices or Choices(), settings or Settings()
+    assembly = assemble(choices, settings)
+    closing = ExitStack()
     scenes = SceneStore(
-        SceneCache(settings.scenes_folder, settings.cache_limit_mb * 2**20),
-        {"instances": perception.instances, "weights": perception.weights},
-        perception.identity,
-        open_source,
+        SceneCache(settings.scenes_folder, settings.cache_limit_mb * 2**20), assembly.perception, open_source
     )
     return SpatialAgent(
         scenes=scenes,
-        make_runner=lambda: LocalRunner(registry),
+        make_runner=_runners(choices, assembly, closing),
         planner=GrammarPlanner(),
         runs_folder=settings.runs_folder,
+        licences=assembly.perception.licences,
+        on_close=closing.close,
     )
 
 
-def _yolo_weights(given: str | Path | None, settings: Settings) -> str:
-    if given is not None:
-        return str(given)
-    folder = settings.weights_folder
-    found = sorted(folder.glob(YOLO_PATTERN)) if folder else []
-    if len(found) != 1:
-        where = (
-            f"{folder} holds {len(found)} files like {YOLO_PATTERN}" if folder else "no weights folder is set"
-        )
-        raise ConfigurationError(
-            f"instances 'yolo' needs one weights file, and {where}; give --weights FILE or set "
-            "SPATIAL_AGENT_WEIGHTS to a folder with one"
-        )
-    return str(found[0])
+def _runners(choices: Choices, assembly: Assembly, closing: ExitStack) -> Callable[[], ToolRunner]:
+    """Return what makes the runner of one run; what the runs share is closed with `closing`."""
+    if choices.runner not in get_args(Runner):
+        raise ConfigurationError(f"unknown runner {choices.runner!r}; expected {', '.join(get_args(Runner))}")
+    chosen = chosen_weights(assembly.perception, assembly.registry, assembly.store)
+    experts = LocalExperts(assembly.store.locate, chosen=chosen)
+    return lambda: LocalRunner(assembly.registry, experts)

@@ -1,49 +1,57 @@
 """Opens sources and knows their scenes: in memory, in the cache on disk, or measured now."""
 
 import asyncio
+import math
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from weakref import WeakValueDictionary
 
 from spatial_agent.agent.state import LoadedScene, Source
-from spatial_agent.tools.contract import ToolCall, ToolRunner
+from spatial_agent.services.perception import Perception
+from spatial_agent.services.scene_building import measure_scene
+from spatial_agent.tools.contract import ToolRunner
 from spatial_agent.tools.errors import SourceError
 from spatial_agent.tools.mapping.cache import SceneCache
 from spatial_agent.tools.scene import FrameSet, SceneMap
 
 #: Scenes kept in memory by one process.
 MOST_IN_MEMORY = 8
+#: How long a scene stands that was measured with something missing; then it is measured again.
+RETRY_DEGRADED_S = 60.0
 #: Names of sources that were given as values begin so.
 IN_MEMORY = "memory:"
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A scene in memory, and how long it stands on the monotonic clock."""
+
+    loaded: LoadedScene
+    until_s: float
 
 
 class SceneStore:
     """Finds or measures the scene of a source; each source is measured once at a time."""
 
     def __init__(
-        self,
-        cache: SceneCache,
-        instances: Mapping[str, Any],
-        segmenter: str,
-        open_frames: Callable[[Path], FrameSet],
+        self, cache: SceneCache, perception: Perception, open_frames: Callable[[Path], FrameSet]
     ) -> None:
         """Keep scenes in `cache`.
 
         Args:
             cache: The cache on disk.
-            instances: Arguments of the ``scene_map`` expert besides the frames.
-            segmenter: Identity of the segmenter, for the cache.
+            perception: Which experts look at sources.
             open_frames: Opens a file or folder of frames.
         """
         self._cache = cache
-        self._instances = dict(instances)
-        self._segmenter = segmenter
+        self._perception = perception
         self._open_frames = open_frames
         # Whoever asks about a value holds it while the answer is on its way.
         self._given: WeakValueDictionary[str, FrameSet | SceneMap] = WeakValueDictionary()
-        self._known: OrderedDict[tuple[str, int], LoadedScene] = OrderedDict()
+        self._known: OrderedDict[tuple[str, int], _Known] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
 
     def name(self, source: Source) -> str:
@@ -64,11 +72,12 @@ class SceneStore:
         """
         async with self._locks.setdefault(name, asyncio.Lock()):
             key = (name, await asyncio.to_thread(_fingerprint, name))
-            if key in self._known:
+            if key in self._known and time.monotonic() < self._known[key].until_s:
                 self._known.move_to_end(key)
-                return self._known[key]
+                return self._known[key].loaded
             loaded = await self._find(runner, name)
-            self._known[key] = LoadedScene(loaded.scene, loaded.frames, cached=True)
+            lasts_s = RETRY_DEGRADED_S if loaded.degraded else math.inf
+            self._known[key] = _Known(replace(loaded, cached=True), time.monotonic() + lasts_s)
             while len(self._known) > MOST_IN_MEMORY:
                 self._known.popitem(last=False)
             return loaded
@@ -78,25 +87,15 @@ class SceneStore:
         opened = await asyncio.to_thread(self._open, Path(name)) if given is None else given
         if isinstance(opened, SceneMap):
             return LoadedScene(opened, None, cached=True)
-        key = self._cache.key(opened.content_hash, self._segmenter)
+        key = self._cache.key(opened.content_hash, self._perception.identity)
         scene = await asyncio.to_thread(self._cache.get, key)
         if scene is not None:
             return LoadedScene(scene, opened, cached=True)
-        scene = await self._measure(runner, opened)
-        await asyncio.to_thread(self._cache.put, key, scene)
-        return LoadedScene(scene, opened, cached=False)
-
-    async def _measure(self, runner: ToolRunner, frames: FrameSet) -> SceneMap:
-        reference = runner.keep("frames", frames)
-        result = await runner.call(ToolCall("scene", "scene_map", {"frames": reference} | self._instances))
-        if result.error is not None:
-            # Damaged files are for their owner to mend, not for a planner to work round.
-            cause = result.error.__cause__
-            raise cause if isinstance(cause, SourceError) else result.error
-        scene = runner.value(result.handle or "")
-        if not isinstance(scene, SceneMap):
-            raise TypeError(f"scene_map gave {type(scene).__name__}, expected a SceneMap")
-        return scene
+        measured = await measure_scene(runner, opened, self._perception)
+        # What was measured with something missing is measured again when it is back.
+        if not measured.degraded:
+            await asyncio.to_thread(self._cache.put, key, measured.scene)
+        return LoadedScene(measured.scene, opened, cached=False, degraded=measured.degraded)
 
     def _open(self, path: Path) -> FrameSet | SceneMap:
         if str(path).startswith(IN_MEMORY):

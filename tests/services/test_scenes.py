@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from spatial_agent.agent.state import LoadedScene, Source
+from spatial_agent.services.perception import Perception
 from spatial_agent.services.scenes import SceneStore
 from spatial_agent.tools.errors import SourceError
 from spatial_agent.tools.local_runner import LocalRunner
@@ -27,7 +28,8 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make_store(folder: Path) -> SceneStore:
-    return SceneStore(SceneCache(folder, 10**9), {"instances": "recorded"}, "recorded/1", open_source)
+    perception = Perception(recorded=True, identity="recorded/1")
+    return SceneStore(SceneCache(folder, 10**9), perception, open_source)
 
 
 def load(store: SceneStore, source: Source) -> LoadedScene:

@@ -27,8 +27,13 @@ class Segmenter(Protocol):
         """Licences beyond this project's own that using it brings in, one sentence each."""
         ...
 
+    @property
+    def at_once(self) -> int:
+        """Frames it can be asked about at once, from as many threads."""
+        ...
+
     def segment(self, frame: Frame, frames: FrameSet) -> tuple[InstanceMask, ...]:
-        """Return the masks of one frame.
+        """Return the masks of one frame; called from several threads.
 
         Args:
             frame: The decoded frame.
@@ -45,6 +50,7 @@ class RecordedInstances:
 
     name = "recorded"
     version = "1"
+    at_once = 2
     licences: Sequence[str] = ()
 
     def segment(self, frame: Frame, frames: FrameSet) -> tuple[InstanceMask, ...]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +42,9 @@ def build_scene(frames: FrameSet, segmenter: Segmenter, *, progress: Progress | 
     _require_depth_and_poses(frames)
     watch = _Watch(frames, segmenter)
     fused = fuse_cloud(
-        replace(frames, loader=watch.load), progress=lambda done, total: tell("frames", done, total)
+        replace(frames, loader=watch.load),
+        threads=max(2, segmenter.at_once),
+        progress=lambda done, total: tell("frames", done, total),
     )
     floor = find_floor(fused.cloud, scene_cameras(frames), frames.gravity)
     scene_from_scan = floor.scene_from_scan
@@ -83,15 +84,13 @@ class _Watch:
     sightings: dict[int, list[Sighting]] = field(default_factory=dict)
     views: dict[int, CoarseView] = field(default_factory=dict)
     relative: bool = False
-    _one_at_a_time: Lock = field(default_factory=Lock)
 
     def load(self, index: int, rgb: bool, depth: bool, instances: bool) -> Frame:
         """Decode a frame and lift its masks."""
         frame = self.frames.load(index)
         header = frame.header
         if frame.depth is not None and header.pose is not None and header.intrinsics is not None:
-            with self._one_at_a_time:
-                masks = self.segmenter.segment(frame, self.frames)
+            masks = self.segmenter.segment(frame, self.frames)
             most = int(np.clip(ALL_POINTS // len(self.frames), LEAST_POINTS, MOST_POINTS))
             self.sightings[index] = [lift(mask, frame, most) for mask in masks]
             self.views[index] = CoarseView.of(

@@ -26,8 +26,8 @@ Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 Reduced = tuple[Keys, list[Sums], View | None]
 
-#: Frames decoded ahead of the merge.
-AHEAD = 4
+#: Frames that wait, decoded, for their turn to be merged.
+AHEAD = 2
 #: What poses add to the error of a single view, metres.
 POSE_NOISE_M = 0.005
 #: Frames compared with one another to see how well they agree.
@@ -64,6 +64,7 @@ def fuse_cloud(
     stride: int | None = None,
     max_depth_m: float = 7.0,
     colour: bool = True,
+    threads: int = 2,
     progress: Progress | None = None,
 ) -> FusedCloud:
     """Fuse all depth maps into one cloud of surface points.
@@ -75,6 +76,7 @@ def fuse_cloud(
             stay closer than one voxel.
         max_depth_m: Depth beyond this is ignored.
         colour: Whether points get colours.
+        threads: Frames decoded at once; more than two pay only where decoding waits for something.
         progress: Called with (frames done, frames in all).
 
     Raises:
@@ -89,7 +91,7 @@ def fuse_cloud(
     reduction = _Reduction(frames, usable, voxel_m, stride, max_depth_m, colour)
     grid = VoxelSums.empty(11 if colour else 8)
     views: list[View] = []
-    for done, (keys, sums, view) in enumerate(_in_two_threads(reduction, usable), start=1):
+    for done, (keys, sums, view) in enumerate(_in_threads(reduction, usable, threads), start=1):
         grid.add(keys, sums)
         views += [view] if view else []
         if progress is not None:
@@ -136,13 +138,13 @@ def _pose(frames: FrameSet, index: int) -> Array:
     return pose.world_from_camera
 
 
-def _in_two_threads(work: Callable[[int], Reduced], indices: list[int]) -> Iterator[Reduced]:
+def _in_threads(work: Callable[[int], Reduced], indices: list[int], threads: int) -> Iterator[Reduced]:
     """Yield results in order; decoding and numpy release the interpreter lock."""
     waiting: deque[Future[Reduced]] = deque()
-    with ThreadPoolExecutor(2, thread_name_prefix="fusion") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="fusion") as pool:
         for index in indices:
             waiting.append(pool.submit(work, index))
-            if len(waiting) >= AHEAD:
+            if len(waiting) >= threads + AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
