@@ -45,4 +45,4 @@ class WeightsHere:
         if given is None:
             return self._store.digest(weights)
         files = sorted(path for path in given.rglob("*") if path.is_file()) if given.is_dir() else [given]
-        return hashlib.sha256("\n".join(sha256_of(path) for path in files).encode()).hexdigest()
+        return hashlib.sha256("\n".join(sha256_of(path, path.name) for path in files).encode()).hexdigest()
