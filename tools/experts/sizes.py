@@ -32,8 +32,8 @@ LOOSE: tuple[Dimension, ...] = ("longest", "middle", "shortest")
 REMARKABLE = 1.25
 #: Edges whose range spans at most this factor serve as rulers, where both of their ends were seen.
 RULER_SPAN, BOTH_ENDS_SEEN = 2.0, 0.5
-#: Share of things that a range is meant to hold.
-HELD_SHARE = 0.95
+#: Share of edges that lie within their range, as found on annotated boxes of real rooms (0.907 of 3459).
+HELD_SHARE = 0.9
 
 
 @dataclass(frozen=True)
