@@ -1,0 +1,229 @@
+"""Pictures for looking at: marks on a frame, parts of it, and the scene from above.
+
+Pixel coordinates are those of `Detections`: integers are pixel centres, so the edges of a box round the
+whole picture are -0.5 and width - 0.5.
+"""
+
+from collections.abc import Callable
+from math import ceil, floor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from spatial_agent.tools.contract import Json, Resources
+from spatial_agent.tools.drawing.canvas import PALETTE, Canvas, Colour, Point
+from spatial_agent.tools.drawing.top_down import draw_top_down
+from spatial_agent.tools.errors import ToolArgumentError, ToolFailedError
+from spatial_agent.tools.registry import expert
+from spatial_agent.tools.scene import Frame, Picture, SceneMap
+
+Array = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
+
+#: Pictures larger than this along either side are of no use to anybody, pixels.
+LARGEST_PX = 4096
+
+
+#: Kinds of marks, and what their coordinates are called.
+KINDS = {"box": "xyxy_px", "point": "at_px", "label": "at_px", "polyline": "points_px"}
+
+
+@expert("draw", resources=Resources(in_caller=True))
+def draw(frame: Frame, marks: list[dict[str, Any]]) -> Picture:
+    """Draw boxes, points, labels and lines on a frame.
+
+    Args:
+        frame: The frame, with its picture.
+        marks: What to draw, each with its `kind`: "box" (`xyxy_px`: left, top, right, bottom edge), "point"
+            (`at_px`: x, y), "label" (`at_px`) or "polyline" (`points_px`: a list of x, y; `closed`). All may
+            have a `label` and a `colour` (red, green, blue, 0 to 255). Integers are pixel centres.
+
+    Raises:
+        ToolArgumentError: If a mark is not of that form; the message names it.
+        ToolFailedError: If the frame has no picture.
+    """
+    canvas = Canvas(Image.fromarray(_rgb(frame)))
+    for number, mark in enumerate(marks):
+        points_px = _coordinates(number, mark)
+        _DRAW[mark["kind"]](canvas, points_px, _colour(number, mark), mark)
+        if mark.get("label"):
+            canvas.label(_beside(mark["kind"], points_px), str(mark["label"]), _colour(number, mark))
+    named = [str(mark["label"]) for mark in marks if mark.get("label")]
+    what = f"{len(marks)} mark{'s' if len(marks) != 1 else ''}" + (f": {', '.join(named)}" if named else "")
+    return Picture(np.array(canvas.image), f"Frame {frame.header.name} with {what}.")
+
+
+@expert("crop", resources=Resources(in_caller=True))
+def crop(frame: Frame, xyxy_px: list[float]) -> Picture:
+    """Cut a rectangle out of a frame, pixel for pixel.
+
+    Args:
+        frame: The frame, with its picture.
+        xyxy_px: Left, top, right and bottom edge, pixels; integers are pixel centres. Pixels whose centre
+            is inside are kept; what lies beyond the picture is left out.
+
+    Raises:
+        ToolArgumentError: If no pixel is inside.
+        ToolFailedError: If the frame has no picture.
+    """
+    rgb = _rgb(frame)
+    left, top, right, bottom = _inside(rgb, xyxy_px)
+    columns = slice(max(0, ceil(left)), floor(right) + 1)
+    rows = slice(max(0, ceil(top)), floor(bottom) + 1)
+    part = rgb[rows, columns]
+    if not part.size:
+        raise ToolArgumentError(f"crop: no pixel centre lies inside {xyxy_px}; take a larger box")
+    region = f"columns {columns.start} to {columns.start + part.shape[1] - 1}, rows {rows.start} to "
+    return Picture(part, f"{region}{rows.start + part.shape[0] - 1} {_of(frame, rgb)}.")
+
+
+@expert("zoom", resources=Resources(in_caller=True))
+def zoom(frame: Frame, xyxy_px: list[float], factor: float = 4.0) -> Picture:
+    """Cut a rectangle out of a frame and enlarge it.
+
+    Args:
+        frame: The frame, with its picture.
+        xyxy_px: Left, top, right and bottom edge, pixels; integers are pixel centres. What lies beyond the
+            picture is left out.
+        factor: Pixels of the result per pixel of the frame, above 0.
+
+    Raises:
+        ToolArgumentError: If nothing of the frame is inside, or the result would be empty or huge.
+        ToolFailedError: If the frame has no picture.
+    """
+    rgb = _rgb(frame)
+    left, top, right, bottom = _inside(rgb, xyxy_px)
+    size = round((right - left) * factor), round((bottom - top) * factor)
+    if min(size) < 1 or max(size) > LARGEST_PX:
+        raise ToolArgumentError(
+            f"zoom: {factor:g} times {right - left:g}x{bottom - top:g} pixels would be {size[0]}x{size[1]}; "
+            f"expected 1 to {LARGEST_PX} pixels to a side"
+        )
+    # Pillow counts from the outer corner of the first pixel, half a pixel from its centre.
+    corners = (left + 0.5, top + 0.5, right + 0.5, bottom + 0.5)
+    enlarged = Image.fromarray(rgb).resize(size, Image.Resampling.BICUBIC, box=corners)
+    region = f"x {left:g} to {right:g}, y {top:g} to {bottom:g} px"
+    return Picture(np.array(enlarged), f"{region} {_of(frame, rgb)}, {factor:g} times enlarged.")
+
+
+@expert("top_down", resources=Resources(in_caller=True))
+def top_down(scene: SceneMap, highlight: list[str] | None = None, size_px: int = 720) -> Picture:
+    """Draw the scene from above: floor plan, objects with their ids, cameras, and a bar of one metre.
+
+    Args:
+        scene: The scene; its up must be known.
+        highlight: Ids of the objects to draw strongly; all where left out.
+        size_px: Width and height of the picture.
+
+    Raises:
+        ToolArgumentError: If an id is unknown or the size is out of range.
+        ViewpointError: If up is unknown.
+    """
+    known = {item.id for item in scene.objects}
+    if unknown := sorted(set(highlight or ()) - known):
+        raise ToolArgumentError(
+            f"top_down: no object {', '.join(unknown)}; ids are {', '.join(sorted(known))}"
+        )
+    if not 64 <= size_px <= LARGEST_PX:
+        raise ToolArgumentError(f"top_down: expected a size of 64 to {LARGEST_PX} pixels, got {size_px}")
+    image = draw_top_down(scene, highlight=highlight or (), size_px=size_px)
+    return Picture(np.array(image), f"The scene from above, +x to the right and +y up: {len(known)} objects.")
+
+
+def _rgb(frame: Frame) -> Pixels:
+    if frame.rgb is None:
+        raise ToolFailedError(f"frame {frame.header.name} has no picture to look at")
+    return frame.rgb
+
+
+def _of(frame: Frame, rgb: Pixels) -> str:
+    return f"of frame {frame.header.name} ({rgb.shape[1]}x{rgb.shape[0]})"
+
+
+def _inside(rgb: Pixels, xyxy_px: list[float]) -> tuple[float, float, float, float]:
+    """Return the edges of the part of a rectangle that lies in the picture."""
+    if len(xyxy_px) != 4 or not np.isfinite(xyxy_px).all():
+        raise ToolArgumentError(f"xyxy_px: expected left, top, right and bottom in pixels, got {xyxy_px}")
+    left, top = max(xyxy_px[0], -0.5), max(xyxy_px[1], -0.5)
+    right, bottom = min(xyxy_px[2], rgb.shape[1] - 0.5), min(xyxy_px[3], rgb.shape[0] - 0.5)
+    if left >= right or top >= bottom:
+        raise ToolArgumentError(
+            f"xyxy_px: {xyxy_px} has nothing in common with the {rgb.shape[1]}x{rgb.shape[0]} picture"
+        )
+    return left, top, right, bottom
+
+
+def _coordinates(number: int, mark: dict[str, Json]) -> Array:
+    """Return the points of a mark, shape (N, 2), or say what is wrong with it."""
+    kind = mark.get("kind")
+    if kind not in KINDS:
+        raise ToolArgumentError(f"marks.{number}: expected a kind of {', '.join(KINDS)}, got {kind!r}")
+    if unknown := sorted(set(mark) - {"kind", KINDS[kind], "label", "colour", "closed"}):
+        raise ToolArgumentError(f"marks.{number}: a {kind} has no {', '.join(unknown)}")
+    try:
+        given = np.array(mark.get(KINDS[kind]), np.float64)
+    except (TypeError, ValueError):
+        given = np.empty(0)
+    shapes = {"box": given.shape == (4,), "polyline": given.ndim == 2 and given.shape[1:] == (2,)}
+    if not shapes.get(kind, given.shape == (2,)) or not np.isfinite(given).all() or not len(given):
+        wanted = {"box": "left, top, right, bottom", "polyline": "a list of x, y"}.get(kind, "x, y")
+        raise ToolArgumentError(
+            f"marks.{number}: expected {KINDS[kind]} as {wanted} in pixels, got {mark.get(KINDS[kind])!r}"
+        )
+    return given.reshape(-1, 2)
+
+
+def _colour(number: int, mark: dict[str, Json]) -> Colour:
+    given = mark.get("colour")
+    if given is None:
+        return PALETTE[number % len(PALETTE)]
+    if not (isinstance(given, list) and len(given) == 3 and all(_is_byte(part) for part in given)):
+        raise ToolArgumentError(
+            f"marks.{number}: expected colour as three whole numbers 0 to 255, got {given!r}"
+        )
+    red, green, blue = given
+    return red, green, blue
+
+
+def _is_byte(part: Json) -> bool:
+    return isinstance(part, int) and not isinstance(part, bool) and 0 <= part <= 255
+
+
+def _draw_box(canvas: Canvas, corners_px: Array, colour: Colour, mark: dict[str, Json]) -> None:
+    # A line runs through pixel centres; edges lie half a pixel further out.
+    left, top, right, bottom = (*corners_px[0] + 0.5, *corners_px[1] - 0.5)
+    canvas.polygon([(left, top), (right, top), (right, bottom), (left, bottom)], colour)
+
+
+def _draw_point(canvas: Canvas, points_px: Array, colour: Colour, mark: dict[str, Json]) -> None:
+    canvas.dot(_point(points_px[0]), colour, 4)
+
+
+def _draw_polyline(canvas: Canvas, points_px: Array, colour: Colour, mark: dict[str, Json]) -> None:
+    points = [_point(point) for point in points_px]
+    canvas.line([*points, points[0]] if mark.get("closed") else points, colour)
+
+
+def _draw_nothing(canvas: Canvas, points_px: Array, colour: Colour, mark: dict[str, Json]) -> None:
+    """Draw nothing: the label is all there is."""
+
+
+def _beside(kind: str, points_px: Array) -> Point:
+    """Return where the words of a mark stand: above boxes and points, else in the middle."""
+    above = {"box": 10.0, "point": 14.0}.get(kind, 0.0)
+    x, y = points_px.mean(axis=0)[0], points_px[:, 1].min() if above else points_px.mean(axis=0)[1]
+    return float(x), float(y - above)
+
+
+def _point(xy_px: Array) -> Point:
+    return float(xy_px[0]), float(xy_px[1])
+
+
+_DRAW: dict[str, Callable[[Canvas, Array, Colour, dict[str, Json]], None]] = {
+    "box": _draw_box,
+    "point": _draw_point,
+    "label": _draw_nothing,
+    "polyline": _draw_polyline,
+}
