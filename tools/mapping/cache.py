@@ -8,7 +8,6 @@ folder outgrows its limit.
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spatial_agent.tools.bounded_folder import BoundedFolder
 from spatial_agent.tools.errors import SpatialAgentError
 from spatial_agent.tools.mapping.scene_file import scene_from_json, scene_to_json
 from spatial_agent.tools.scene import PointCloud, SceneMap
-from spatial_agent.tools.whole_file import write_whole
 
 #: Changes whenever the same frames would be measured differently, or the file layout changes.
 PIPELINE_VERSION = "1"
@@ -41,6 +40,7 @@ class SceneCache:
         """Use `folder`, which need not exist yet."""
         self.folder = folder
         self.limit_bytes = limit_bytes
+        self._files = BoundedFolder(folder, (SUFFIX,), limit_bytes)
 
     def key(self, content_hash: str, segmenter: str) -> str:
         """Return the key of what a segmenter makes of a source."""
@@ -48,38 +48,19 @@ class SceneCache:
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def get(self, key: str) -> SceneMap | None:
-        """Return a scene, or None where it is not cached or its file is damaged."""
-        path = self._path(key)
-        try:
-            scene = scene_from_bytes(path.read_bytes())
-            os.utime(path)
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, SpatialAgentError):
+        """Return a scene, or None where it is not cached or its file is damaged, which then goes."""
+        data = self._files.read(f"{key}{SUFFIX}")
+        if data is None:
             return None
-        return scene
+        try:
+            return scene_from_bytes(data)
+        except (EOFError, ValueError, KeyError, zipfile.BadZipFile, SpatialAgentError):
+            self._files.remove(f"{key}{SUFFIX}")
+            return None
 
     def put(self, key: str, scene: SceneMap) -> None:
         """Keep a scene, then make room if the folder has outgrown its limit."""
-        write_whole(self._path(key), lambda partial: partial.write_bytes(scene_to_bytes(scene)))
-        self._make_room(keep=self._path(key))
-
-    def _path(self, key: str) -> Path:
-        return self.folder / f"{key}{SUFFIX}"
-
-    def _make_room(self, keep: Path) -> None:
-        found = []
-        for path in self.folder.glob(f"*{SUFFIX}"):
-            try:
-                status = path.stat()
-            except FileNotFoundError:
-                continue
-            found.append((status.st_mtime, status.st_size, path))
-        total = sum(size for _, size, _ in found)
-        for _, size, path in sorted(found):
-            if total <= self.limit_bytes:
-                return
-            if path != keep:
-                path.unlink(missing_ok=True)
-                total -= size
+        self._files.write(f"{key}{SUFFIX}", scene_to_bytes(scene))
 
 
 def scene_to_bytes(scene: SceneMap) -> bytes:
