@@ -1,5 +1,6 @@
 """What every runner does around a call: check its arguments, name its result, sort its errors."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -61,6 +62,31 @@ def of_type(tool: Tool, name: str, reference: str, value: object) -> object:
             f"{tool.name}: {name} must be a {wanted}, {reference} is a {type(value).__name__}"
         )
     return value
+
+
+class Numbering:
+    """Names results ``depth/1``, ``depth/2``, ... after the capability that gave them.
+
+    >>> numbering = Numbering()
+    >>> numbering.note("depth/4")
+    >>> numbering.next("depth"), numbering.next("mesh")
+    ('depth/5', 'mesh/1')
+    """
+
+    def __init__(self) -> None:
+        """Start every capability at 1."""
+        self._last: Counter[str] = Counter()
+
+    def note(self, name: str) -> None:
+        """Pass over a name that somebody else gave."""
+        capability, _, number = name.rpartition("/")
+        if number.isdecimal():
+            self._last[capability] = max(self._last[capability], int(number))
+
+    def next(self, capability: str) -> str:
+        """Return the next name of a capability's results."""
+        self._last[capability] += 1
+        return f"{capability}/{self._last[capability]}"
 
 
 def evidence_of(call: ToolCall, finding: Finding) -> tuple[Evidence, ...]:

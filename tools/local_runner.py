@@ -2,10 +2,9 @@
 
 import asyncio
 import time
-from collections import Counter
 from threading import Event
 
-from spatial_agent.tools.binding import as_tool_error, bind, evidence_of, failed, resolve
+from spatial_agent.tools.binding import Numbering, as_tool_error, bind, evidence_of, failed, resolve
 from spatial_agent.tools.contract import Finding, ToolCall, ToolResult
 from spatial_agent.tools.errors import StoppedError, ToolArgumentError, ToolError, ToolTimeoutError
 from spatial_agent.tools.local_experts import LocalExperts
@@ -29,10 +28,11 @@ class LocalRunner:
         self._registry = registry
         self._experts = experts or LocalExperts()
         self._values: dict[str, object] = {}
-        self._counts: Counter[str] = Counter()
+        self._numbering = Numbering()
 
     def keep(self, name: str, value: object) -> str:
         """Keep a value under a name and return its reference ``"$name"``."""
+        self._numbering.note(name)
         reference = f"${name}"
         self._values[reference] = value
         return reference
@@ -58,7 +58,8 @@ class LocalRunner:
         seconds = time.perf_counter() - started
         if isinstance(value, Finding):
             return ToolResult(call.id, call.tool, evidence=evidence_of(call, value), seconds=seconds)
-        return ToolResult(call.id, call.tool, handle=self._keep_result(tool, value), seconds=seconds)
+        handle = self.keep(self._numbering.next(tool.capability), value)
+        return ToolResult(call.id, call.tool, handle=handle, seconds=seconds)
 
     def value(self, reference: str) -> object:
         """Return the value behind a reference.
@@ -85,7 +86,3 @@ class LocalRunner:
             raise
         except Exception as error:  # whatever a tool raises, the question goes on
             raise as_tool_error(tool.name, error) from error
-
-    def _keep_result(self, tool: Tool, value: object) -> str:
-        self._counts[tool.capability] += 1
-        return self.keep(f"{tool.capability}/{self._counts[tool.capability]}", value)
