@@ -131,7 +131,7 @@ class HubOrigin:
         """Download a file."""
         from huggingface_hub import hf_hub_url
         from huggingface_hub.file_download import http_get
-        from huggingface_hub.utils import build_hf_headers
+        from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
         size = self.files[name].size
         url = hf_hub_url(self._repository, name, revision=self.revision, endpoint=self._endpoint)
@@ -240,11 +240,11 @@ def _hub() -> Any:  # noqa: ANN401 - a module
 def _silent_bar() -> Any:  # noqa: ANN401 - a class made for `http_get`
     from huggingface_hub.utils.tqdm import tqdm
 
-    class Silent(tqdm):  # type: ignore[type-arg]
+    class Silent(tqdm):
         """Draws nothing: progress is reported where all long work reports it."""
 
         def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
-            super().__init__(*args, **(options | {"disable": True}))
+            super().__init__(*args, **(options | {"disable": True}))  # type: ignore[no-untyped-call]
 
     return Silent
 

@@ -43,11 +43,12 @@ def layout(weights: Weights, folder: Path) -> Place:
     Raises:
         ConfigurationError: If the weights name no place inside it.
     """
-    name = file_name(weights) or weights.name
+    file = file_name(weights)
+    name = weights.name if file is None else file
     if not is_inside(name) or name in ("", "."):
         raise ConfigurationError(f"weights {weights.name!r}: {name!r} is no name of a file or folder")
     path = folder / name
-    if file_name(weights) is None or path.is_dir():
+    if file is None or path.is_dir():
         return Place(path, path, weights.files)
     beside = [pattern for pattern in weights.files if not WILDCARDS & set(pattern)]
     return Place(path, folder, tuple(dict.fromkeys([name, *beside, *weights.sha256])))
