@@ -30,7 +30,11 @@ HEAVY = {
 #: Imported themselves only when a question is asked; a contract keeps langgraph inside them.
 LOOP = {ROOT / "agent" / name for name in ("checkpoints.py", "graph.py", "state.py")}
 #: May import what only an extra installs.
-WITH_EXTRAS = {*(ROOT / "tools" / "experts").rglob("*.py"), ROOT / "tools" / "native_imports.py"}
+WITH_EXTRAS = {
+    *(ROOT / "tools" / "experts").rglob("*.py"),
+    ROOT / "tools" / "native_imports.py",
+    ROOT / "services" / "weights_origin.py",
+}
 GEOMETRY_NEEDS = {"numpy", "scipy", "shapely", "spatial_agent"}
 
 
