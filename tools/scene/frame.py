@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from spatial_agent.tools.errors import ShapeError
+from spatial_agent.tools.errors import InvalidValueError, ShapeError
 from spatial_agent.tools.scene.arrays import check_array, check_direction
 from spatial_agent.tools.scene.camera import CameraIntrinsics, CameraPose
 from spatial_agent.tools.scene.depth import DepthMap
@@ -24,6 +24,7 @@ class FrameHeader:
         time_s: Seconds since the recording's first frame, or None where the source has no times.
         has_depth: Whether a depth map belongs to it.
         has_instances: Whether an instance image belongs to it.
+        focal_error: Relative standard deviation of the focal length; 0 for a calibrated camera.
     """
 
     index: int
@@ -33,6 +34,12 @@ class FrameHeader:
     time_s: float | None = None
     has_depth: bool = False
     has_instances: bool = False
+    focal_error: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check that the error is a share."""
+        if not 0.0 <= self.focal_error < np.inf:
+            raise InvalidValueError(f"focal_error: expected a share of at least 0, got {self.focal_error!r}")
 
 
 @dataclass(frozen=True, eq=False)
