@@ -6,29 +6,25 @@ Source: Yang et al., Depth Anything V2, 2024.
 from collections.abc import Mapping
 from typing import Any
 
-from spatial_agent.tools.contract import Resources, Weights
+from spatial_agent.tools.contract import Resources
 from spatial_agent.tools.experts.depth_network import DepthNetwork
+from spatial_agent.tools.experts.pretrained import hub_weights
 from spatial_agent.tools.registry import expert
 from spatial_agent.tools.scene import DepthMap, Frame
 
 #: Name, licence of the repository, and parameters as counted on the instantiated architecture.
 SIZES = (
-    ("small", "Apache-2.0", 24_785_089),
-    ("base", "CC-BY-NC-4.0", 97_470_785),
-    ("large", "CC-BY-NC-4.0", 335_315_649),
+    ("Small", "Apache-2.0", 24_785_089),
+    ("Base", "CC-BY-NC-4.0", 97_470_785),
+    ("Large", "CC-BY-NC-4.0", 335_315_649),
 )
 
 
-def _weights(place: str, size: str, licence: str, parameters: int) -> Weights:
-    return Weights(
-        f"depth-anything-v2-metric-{place}-{size}",
-        f"hf:depth-anything/Depth-Anything-V2-Metric-{place.capitalize()}-{size.capitalize()}-hf",
-        licence,
-        parameters=parameters,
-    )
-
-
-WEIGHTS = tuple(_weights(place, *size) for place in ("indoor", "outdoor") for size in SIZES)
+WEIGHTS = tuple(
+    hub_weights(f"depth-anything/Depth-Anything-V2-Metric-{place}-{size}-hf", licence, parameters)
+    for place in ("Indoor", "Outdoor")
+    for size, licence, parameters in SIZES
+)
 
 
 @expert(

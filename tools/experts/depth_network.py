@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatial_agent.tools.errors import ToolFailedError, ToolUnavailableError
+from spatial_agent.tools.experts.batching import only
 from spatial_agent.tools.experts.depth_pixels import Preparation
-from spatial_agent.tools.native_imports import install
+from spatial_agent.tools.experts.pretrained import half_where_faster, on_gpu, read_network
 from spatial_agent.tools.scene import DepthMap, Frame
 
 if TYPE_CHECKING:
@@ -57,10 +58,11 @@ class DepthNetwork:
         """
         if self._model is None:
             self._preparation = Preparation.read(self.weights, bordered=self.bordered)
-            self._model = _read_model(self.weights, self._checked_settings())
+            self._check_settings()
+            self._model = read_network("AutoModelForDepthEstimation", self.weights, "cpu")
         import torch
 
-        halved = self.half and device.startswith("cuda")
+        halved = self.half and on_gpu(device)
         self._model = self._model.to(device, torch.float16 if halved else torch.float32).eval()
         self._device = device
 
@@ -69,7 +71,7 @@ class DepthNetwork:
 
         Does nothing off an accelerator, where it does not pay.
         """
-        if self._model is not None and self._device.startswith("cuda"):
+        if self._model is not None and on_gpu(self._device):
             self._model.compile()
 
     def batch(self, calls: Sequence[Mapping[str, Any]]) -> list[DepthMap | Exception]:
@@ -83,10 +85,7 @@ class DepthNetwork:
             ToolFailedError: If the frame has no picture, or no depth came out.
             ToolUnavailableError: If nothing is loaded.
         """
-        (depth,) = self._estimated([frame])
-        if isinstance(depth, Exception):
-            raise depth
-        return depth
+        return only(self._estimated([frame]))
 
     def _estimated(self, frames: Sequence[Frame]) -> list[DepthMap | Exception]:
         """Return depth, or why there is none, for each frame."""
@@ -124,18 +123,12 @@ class DepthNetwork:
         assert preparation is not None
         pictures = torch.from_numpy(np.stack([frame.rgb for frame in frames if frame.rgb is not None]))
         height, width = pictures.shape[1:3]
-        with torch.inference_mode(), self._precision():
+        with torch.inference_mode(), half_where_faster("cpu" if self.half else self._device):
             pixels = preparation.to_network(pictures.to(self._device))
             outputs = model(pixel_values=pixels.to(model.dtype))
             values = preparation.to_picture(outputs.predicted_depth, height, width)
             z_m: NDArray[np.float32] = self._metres(values, outputs, frames).cpu().numpy()
         return z_m
-
-    def _precision(self) -> Any:  # noqa: ANN401 - torch's own context manager
-        import torch
-
-        mixed = self._device.startswith("cuda") and not self.half
-        return torch.autocast(self._device.partition(":")[0], torch.float16, enabled=mixed)
 
     def _depth_map(self, frame: Frame, z_m: NDArray[np.float32]) -> DepthMap | Exception:
         usable = np.isfinite(z_m) & (z_m > 0) & (z_m < FARTHEST_M)
@@ -158,7 +151,7 @@ class DepthNetwork:
         """Return what is wrong with these weights besides their architecture, or None."""
         return None
 
-    def _checked_settings(self) -> dict[str, Any]:
+    def _check_settings(self) -> None:
         path = self.weights / "config.json"
         try:
             settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -170,30 +163,3 @@ class DepthNetwork:
             raise ToolUnavailableError(
                 f"{path}: expected the weights of a {self.model_type} network for metric depth, but {wrong}"
             )
-        return settings
-
-
-def _read_model(folder: Path, settings: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a torch module
-    """Build the network of a folder and fill in all of its weights."""
-    install()
-    try:
-        from transformers import AutoModelForDepthEstimation
-    except ImportError as error:
-        raise ToolUnavailableError(
-            f"{settings['model_type']} needs torch and transformers ({error}); "
-            "install spatial-reasoning-agent[models]"
-        ) from error
-    auto: Any = AutoModelForDepthEstimation
-    try:
-        model, loading = auto.from_pretrained(folder, local_files_only=True, output_loading_info=True)
-    except Exception as error:  # damaged files fail in as many ways as there are readers
-        raise ToolUnavailableError(
-            f"the weights in {folder} cannot be loaded ({type(error).__name__}: {error}); pull them again"
-        ) from error
-    missing = sorted(loading["missing_keys"])
-    if missing:
-        raise ToolUnavailableError(
-            f"the weights in {folder} lack {len(missing)} of the network's tensors, such as {missing[0]!r}; "
-            "pull them again"
-        )
-    return model

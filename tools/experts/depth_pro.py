@@ -6,8 +6,9 @@ Source: Bochkovskii et al., Depth Pro: Sharp Monocular Metric Depth in Less Than
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from spatial_agent.tools.contract import Resources, Weights
+from spatial_agent.tools.contract import Resources
 from spatial_agent.tools.experts.depth_network import FARTHEST_M, DepthNetwork
+from spatial_agent.tools.experts.pretrained import hub_weights
 from spatial_agent.tools.registry import expert
 from spatial_agent.tools.scene import DepthMap, Frame
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 #: A focal length known worse than this is left to the network.
 TRUSTED_FOCAL_ERROR = 0.1
-WEIGHTS = (Weights("depth-pro", "hf:apple/DepthPro-hf", "apple-amlr"),)
+WEIGHTS = (hub_weights("apple/DepthPro-hf", "apple-amlr"),)
 
 
 @expert("depth.depth_pro", weights=WEIGHTS, resources=Resources(threads=2, deadline_s=300.0, most_batched=2))

@@ -3,15 +3,13 @@
 Source: Bhat et al., ZoeDepth: Zero-shot Transfer by Combining Relative and Metric Depth, 2023.
 """
 
-from spatial_agent.tools.contract import Resources, Weights
+from spatial_agent.tools.contract import Resources
 from spatial_agent.tools.experts.depth_network import DepthNetwork
+from spatial_agent.tools.experts.pretrained import hub_weights
 from spatial_agent.tools.registry import expert
 from spatial_agent.tools.scene import DepthMap, Frame
 
-WEIGHTS = (
-    Weights("zoedepth-nyu", "hf:Intel/zoedepth-nyu", "MIT"),
-    Weights("zoedepth-nyu-kitti", "hf:Intel/zoedepth-nyu-kitti", "MIT"),
-)
+WEIGHTS = (hub_weights("Intel/zoedepth-nyu", "MIT"), hub_weights("Intel/zoedepth-nyu-kitti", "MIT"))
 
 
 @expert("depth.zoedepth", weights=WEIGHTS, resources=Resources(threads=2, deadline_s=180.0, most_batched=4))

@@ -414,7 +414,7 @@ def test_weights_that_lack_tensors_are_refused(tmp_path: Path) -> None:
     tensors = load_file(path)
     gone = sorted(tensors)[0]
     save_file({name: value for name, value in tensors.items() if name != gone}, path, {"format": "pt"})
-    with pytest.raises(ToolUnavailableError, match=r"lack 1 .*" + gone.replace(".", r"\.")):
+    with pytest.raises(ToolUnavailableError, match=r"lack 1 tensors .*" + gone.replace(".", r"\.")):
         DepthAnything(tmp_path).load("cpu")
 
 
@@ -425,9 +425,9 @@ def test_every_backend_is_called_with_a_frame(network: DepthNetwork) -> None:
 
 def test_every_backend_states_its_weights_and_their_licence() -> None:
     assert [weights.name for weights in tool_of(DepthAnything).weights] == [
-        f"depth-anything-v2-metric-{place}-{size}"
-        for place in ("indoor", "outdoor")
-        for size in ("small", "base", "large")
+        f"Depth-Anything-V2-Metric-{place}-{size}-hf"
+        for place in ("Indoor", "Outdoor")
+        for size in ("Small", "Base", "Large")
     ]
     assert tool_of(DepthAnything).weights[0].source == (
         "hf:depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf"
