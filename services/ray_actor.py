@@ -1,0 +1,287 @@
+"""What runs in a replica's process: one expert, its limits, and a guard over its memory.
+
+Nothing heavy is imported at the top: the numeric libraries read how many threads they may use when they
+are loaded, which has to be after the limits are set.
+"""
+
+import os
+import pickle
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from spatial_agent.services.ray_results import ReturnCheck
+from spatial_agent.tools import errors
+from spatial_agent.tools.binding import as_tool_error
+from spatial_agent.tools.contract import Finding
+from spatial_agent.tools.errors import ToolCrashedError, ToolError, ToolUnavailableError
+from spatial_agent.tools.registry import Tool, tool_of
+
+GIGA = 1e9
+#: Address space beyond an expert's own for threads' stacks and allocators' arenas.
+ROOM_BYTES = int(0.5 * GIGA)
+#: Accelerator memory that a process takes before it holds a single tensor.
+CONTEXT_GB = 0.6
+GUARD_INTERVAL_S = 0.05
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+#: One call: its plain arguments, and which of the objects beside it stand for the others.
+Job = tuple[Mapping[str, Any], Mapping[str, int | tuple[int, ...] | None]]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a replica may use.
+
+    Attributes:
+        threads: Threads of its numeric libraries.
+        memory_gb: Memory of its process beyond what Ray itself maps; None = no limit.
+        store_bytes: Size of the store of shared values, which is mapped whole.
+        on_gpu: Whether it computes on a GPU: drivers map far more addresses than memory, so that resident
+            memory is watched instead.
+    """
+
+    threads: int
+    memory_gb: float | None
+    store_bytes: int
+    on_gpu: bool
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """Where a replica runs.
+
+    Attributes:
+        pid: Its process.
+        node: Ray's id of the machine.
+        gpus: Names of the GPUs Ray gave it.
+    """
+
+    pid: int
+    node: str
+    gpus: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one call, small enough to travel by value; the result itself stays in the store.
+
+    Attributes:
+        error: What went wrong, or None.
+        finding: What a tool found out, where it returns findings.
+        kinds: Names of the result's class and its bases.
+        is_fatal: Whether the process should not be used any more.
+    """
+
+    error: ToolError | None = None
+    finding: Finding | None = None
+    kinds: tuple[str, ...] = ()
+    is_fatal: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of the calls that ran together.
+
+    Attributes:
+        outcomes: One for each call.
+        seconds: Wall time of the work.
+        gpu_gb: Most accelerator memory the process has held.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    seconds: float
+    gpu_gb: float
+
+
+class ExpertActor:
+    """One replica of an expert.
+
+    Args:
+        target: The pickled function or class; it is unpickled only after the limits are set.
+        limits: What it may use.
+    """
+
+    def __init__(self, target: bytes, limits: Limits) -> None:
+        """Set the limits, then import the expert's module."""
+        os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(limits.threads)))  # noqa: TID251
+        self._limits = limits
+        self._tool: Tool = tool_of(pickle.loads(target))
+        target_ = self._tool.target
+        self._check = ReturnCheck(self._tool.name, target_.__call__ if self._tool.has_state else target_)  # type: ignore[operator]
+        self._expert: Any = self._tool.target
+        self._resident_before = _resident_bytes()
+        if limits.memory_gb is not None and not limits.on_gpu:
+            limit = _mapped_bytes() + limits.store_bytes + ROOM_BYTES + int(limits.memory_gb * GIGA)
+            resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+    def whereabouts(self) -> Whereabouts:
+        """Return where this process runs."""
+        import ray
+
+        context = ray.get_runtime_context()
+        gpus = context.get_accelerator_ids().get("GPU", [])
+        return Whereabouts(os.getpid(), context.get_node_id(), tuple(map(str, gpus)))
+
+    def load(self, weights: str | None, device: str) -> Report:
+        """Load the expert; a failure comes back as the error of the one outcome.
+
+        Args:
+            weights: Path of its weights, where it declares any.
+            device: Where its network goes.
+        """
+        started = time.perf_counter()
+        error = None
+        if self._tool.has_state:
+            try:
+                self._expert = self._tool.build(Path(weights) if weights else None)
+                self._expert.load(device)
+            except BaseException as raised:  # whatever happens in foreign code is told, not raised
+                error = self._load_error(raised)
+        _limit_torch(self._limits.threads)
+        return Report((Outcome(error),), time.perf_counter() - started, _gpu_gb())
+
+    def run(self, jobs: Sequence[Job], *objects: object) -> tuple[object, ...]:
+        """Run calls together; returns a `Report`, then each call's value (None where it failed).
+
+        Args:
+            jobs: The calls.
+            objects: The values they refer to; Ray hands over read-only views into its store.
+        """
+        calls = [_arguments(job, objects) for job in jobs]
+        started = time.perf_counter()
+        values = self._batch(calls) if len(calls) > 1 else [self._single(calls[0])]
+        seconds = time.perf_counter() - started
+        outcomes = tuple(self._outcome(value, call) for value, call in zip(values, calls, strict=True))
+        kept = [
+            None if outcome.error or outcome.finding else value
+            for value, outcome in zip(values, outcomes, strict=True)
+        ]
+        return (Report(outcomes, seconds, _gpu_gb()), *kept)
+
+    def guard(self) -> str:
+        """Wait until the process holds more memory than it may, and say so; for a thread of its own.
+
+        It also serves whoever waits for it as a sign of life: it ends at once when the process does.
+        """
+        if self._limits.memory_gb is None or not self._limits.on_gpu:
+            Event().wait()
+        pause = Event()
+        while (used := _resident_bytes() - self._resident_before) <= self._limits.memory_gb * GIGA:  # type: ignore[operator]
+            pause.wait(GUARD_INTERVAL_S)
+        return f"it held {used / GIGA:.2f} GB of memory, its limit is {self._limits.memory_gb:g} GB"
+
+    def _batch(self, calls: Sequence[Mapping[str, Any]]) -> Sequence[object]:
+        try:
+            values = list(self._expert.batch(calls))
+        except BaseException as error:
+            if _is_out_of_memory(error):
+                return [error] * len(calls)
+            # `batch` broke down as a whole; whoever is not to blame still gets an answer.
+            return [self._single(call) for call in calls]
+        if len(values) != len(calls):
+            message = (
+                f"{self._tool.name} gave back {len(values)} results for {len(calls)} calls; tell its author"
+            )
+            return [ToolCrashedError(message)] * len(calls)
+        return values
+
+    def _single(self, call: Mapping[str, Any]) -> object:
+        try:
+            return self._expert(**call)
+        except BaseException as error:
+            return error
+
+    def _outcome(self, value: object, call: Mapping[str, Any]) -> Outcome:
+        if isinstance(value, BaseException):
+            return Outcome(self._error(value), is_fatal=_is_out_of_memory(value))
+        try:
+            self._check(value, call)
+        except ToolCrashedError as error:
+            return Outcome(error)
+        if isinstance(value, Finding):
+            return Outcome(finding=value)
+        return Outcome(kinds=tuple(kind.__name__ for kind in type(value).__mro__))
+
+    def _error(self, raised: BaseException) -> ToolError:
+        if _is_out_of_memory(raised):
+            limit = self._limits.memory_gb
+            allowed = f"; its limit is {limit:g} GB" if limit is not None else ""
+            return ToolCrashedError(f"{self._tool.name} ran out of memory{allowed}; ask for less at once")
+        if not isinstance(raised, Exception):
+            raised = RuntimeError(f"{type(raised).__name__}: {raised}")
+        return portable(as_tool_error(self._tool.name, raised))
+
+    def _load_error(self, raised: BaseException) -> ToolError:
+        if isinstance(raised, ToolUnavailableError):
+            return portable(raised)
+        reason = str(raised) if isinstance(raised, ToolError) else f"{type(raised).__name__}: {raised}"
+        return ToolUnavailableError(f"{self._tool.name} could not be loaded ({reason}); choose another tool")
+
+
+def portable(error: ToolError) -> ToolError:
+    """Return an error that survives the way to another process with its type and attributes.
+
+    A class that only this process knows, or that cannot be built again from its message, becomes the
+    nearest class of `spatial_agent.tools.errors`.
+    """
+    try:
+        if (
+            type(pickle.loads(pickle.dumps(error))) is type(error)
+            and type(error).__module__ == errors.__name__
+        ):
+            return error
+    except Exception:  # pickling runs foreign code, which may raise anything
+        pass
+    nearest: Callable[[str], ToolError] = next(
+        kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__
+    )
+    return nearest(str(error))
+
+
+def _arguments(job: Job, objects: Sequence[object]) -> dict[str, Any]:
+    plain, referenced = job
+    arguments = dict(plain)
+    for name, place in referenced.items():
+        if isinstance(place, tuple):
+            arguments[name] = tuple(objects[index] for index in place)
+        else:
+            arguments[name] = None if place is None else objects[place]
+    return arguments
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    # torch's own class cannot be imported here; it is no MemoryError.
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+
+
+def _limit_torch(threads: int) -> None:
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)
+
+
+def _gpu_gb() -> float:
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return 0.0
+    return float(torch.cuda.max_memory_reserved()) / GIGA + CONTEXT_GB
+
+
+def _mapped_bytes() -> int:
+    return _pages(0)
+
+
+def _resident_bytes() -> int:
+    """Return memory of this process alone: without what it shares, such as Ray's store."""
+    return _pages(1) - _pages(2)
+
+
+def _pages(column: int) -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[column]) * resource.getpagesize()

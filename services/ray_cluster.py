@@ -1,0 +1,143 @@
+"""The Ray this process works with: started here for this machine alone, or joined at an address.
+
+A Ray cluster is one trust domain: whoever reaches its ports and holds its token can run code in it, since
+calls and values are pickled. A cluster started here therefore listens on 127.0.0.1 only. One that spans
+machines is started with ``ray start`` on a network of its own, and joined by its address.
+"""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import ray
+from ray._private import ray_constants
+
+from spatial_agent.tools.errors import ConfigurationError
+
+LOOPBACK = "127.0.0.1"
+#: Ray replaces 127.0.0.1 by the machine's own address and listens on every interface, unless told that
+#: this Ray never spans machines; the name of the variable is from the systems where that is its default.
+_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """Which Ray.
+
+    Attributes:
+        address: Address of a running cluster, such as ``"10.0.0.5:6379"``; None starts one here.
+        cpus: Cores it counts with; all where left out.
+        gpus: GPUs it counts with; those of the machine where left out.
+        store_mb: Shared memory for frames, depth maps and other values, 2^20 bytes.
+    """
+
+    address: str | None = None
+    cpus: int | None = None
+    gpus: int | None = None
+    store_mb: int = 1024
+
+
+class RayCluster:
+    """Starts or joins Ray when it is first needed, and leaves nothing behind."""
+
+    def __init__(self, options: ClusterOptions | None = None) -> None:
+        """Start nothing yet."""
+        self._options = options or ClusterOptions()
+        self._folder: Path | None = None
+        self._is_ours = False
+        self._lock = Lock()
+
+    def start(self) -> None:
+        """Start or join; a Ray that this process already uses is used as it is.
+
+        Raises:
+            ConfigurationError: If no cluster can be reached or started.
+        """
+        with self._lock:
+            if ray.is_initialized():
+                return
+            try:
+                self._join() if self._options.address else self._start_here()
+            except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+                self._clear()
+                raise ConfigurationError(f"Ray cannot be used: {error}") from error
+            self._is_ours = True
+
+    def close(self) -> None:
+        """Leave a cluster, or stop the one that was started here with all its processes and memory."""
+        with self._lock:
+            if self._is_ours:
+                ray.shutdown()
+                self._is_ours = False
+            self._clear()
+
+    @property
+    def resources(self) -> Mapping[str, float]:
+        """What the nodes that are alive have in all: ``CPU``, ``GPU`` and named resources."""
+        totals: dict[str, float] = {}
+        for node in self.nodes:
+            for name, amount in node["Resources"].items():
+                totals[name] = totals.get(name, 0.0) + amount
+        return totals
+
+    @property
+    def nodes(self) -> list[dict[str, Any]]:
+        """What Ray knows of each node that is alive."""
+        return [node for node in ray.nodes() if node["Alive"]]
+
+    @property
+    def store_bytes(self) -> int:
+        """Size of the largest node's store of shared values."""
+        return int(max(node["Resources"].get("object_store_memory", 0.0) for node in self.nodes))
+
+    def _join(self) -> None:
+        ray.init(address=self._options.address, log_to_driver=False, logging_level=logging.ERROR)
+
+    def _start_here(self) -> None:
+        # Sockets live in there, whose paths must be short.
+        self._folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp" if os.path.isdir("/tmp") else None))
+        with _on_this_machine_only():
+            ray.init(
+                num_cpus=self._options.cpus,
+                num_gpus=self._options.gpus,
+                object_store_memory=self._options.store_mb * 2**20,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _node_ip_address=LOOPBACK,
+                _temp_dir=str(self._folder),
+            )
+        where = self.nodes[0]["NodeManagerAddress"]
+        if where != LOOPBACK:
+            ray.shutdown()
+            raise RuntimeError(
+                f"this version of Ray ({ray.__version__}) listens on {where} instead of {LOOPBACK}; start a "
+                "cluster with 'ray start' on a network you trust, and give its address"
+            )
+
+    def _clear(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+
+@contextmanager
+def _on_this_machine_only() -> Iterator[None]:
+    """Make what is started meanwhile, and its children for good, listen on the loopback device only."""
+    before = {name: os.environ.get(name) for name in _ENVIRONMENT}  # noqa: TID251 - written for Ray, not read
+    spans_machines = ray_constants.ENABLE_RAY_CLUSTER
+    os.environ.update(_ENVIRONMENT)  # noqa: TID251
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = spans_machines
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})  # noqa: TID251
