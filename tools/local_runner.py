@@ -82,7 +82,7 @@ class LocalRunner:
         try:
             with stopping(stop):
                 return self._experts.run(tool, arguments)
-        except StoppedError:
+        except (StoppedError, ToolError):
             raise
         except Exception as error:  # whatever a tool raises, the question goes on
             raise as_tool_error(tool.name, error) from error
