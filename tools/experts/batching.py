@@ -26,7 +26,7 @@ def together(
     Args:
         requests: Checked requests; an exception stands for a call that failed its checks, and is returned.
         key: Says which requests can be computed as one batch, such as the size of their image.
-        run: Computes a batch; where it raises, that is the result of every request of the batch.
+        run: Computes a batch; where it raises, each request is tried alone, and keeps what it then raises.
     """
     results: list[Any] = list(requests)
     groups: dict[Hashable, list[int]] = {}
@@ -54,10 +54,10 @@ def _attempt(one: Callable[..., Value], call: Mapping[str, Any]) -> Value | Exce
         return error
 
 
-def _run(
-    run: Callable[[list[Request]], Sequence[Value]], batch: list[Request]
-) -> Sequence[Value | Exception]:
+def _run(run: Callable[[list[Request]], Sequence[Value]], batch: list[Request]) -> list[Value | Exception]:
     try:
-        return run(batch)
-    except Exception as error:  # whatever it is, it belongs to this batch alone
-        return [error] * len(batch)
+        return list(run(batch))
+    except Exception as error:  # such as too little memory for all of them, or one that breaks the network
+        if len(batch) == 1:
+            return [error]
+    return [_run(run, [request])[0] for request in batch]

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from spatial_agent.tools.errors import ConfigurationError, ToolFailedError, ToolUnavailableError
+from spatial_agent.tools.errors import ConfigurationError, ToolUnavailableError
 from spatial_agent.tools.native_imports import install
-from spatial_agent.tools.scene import Detections, Frame
+from spatial_agent.tools.scene import Detections
 
 #: Said to whoever chooses such a model.
 LICENCE_NOTICE = (
@@ -45,19 +45,6 @@ class Request:
     def batch_key(self) -> tuple[object, ...]:
         """What requests of one batch must share to give what they give alone."""
         return (self.rgb.shape, self.classes, self.confidence)
-
-
-def picture_of(frame: Frame) -> NDArray[np.uint8]:
-    """Return the colours of a frame, shape (H, W, 3).
-
-    Raises:
-        ToolFailedError: If it has none.
-    """
-    if frame.rgb is None:
-        raise ToolFailedError(
-            f"frame {frame.header.name} has no colour image to look at; choose a frame that has one"
-        )
-    return frame.rgb
 
 
 def checked_weights(weights: Path) -> Path:

@@ -11,12 +11,12 @@ from spatial_agent.tools.contract import Resources, Weights
 from spatial_agent.tools.errors import SourceError
 from spatial_agent.tools.experts.batching import each, only, together
 from spatial_agent.tools.experts.masks import separated_detections
+from spatial_agent.tools.experts.pretrained import picture_of
 from spatial_agent.tools.experts.ultralytics_models import (
     LICENCE_NOTICE,
     Request,
     checked_weights,
     open_model,
-    picture_of,
     predict,
 )
 from spatial_agent.tools.experts.vocabulary import wanted_classes

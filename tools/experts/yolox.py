@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from spatial_agent.tools.contract import Resources, Weights
 from spatial_agent.tools.errors import ConfigurationError, ToolFailedError, ToolUnavailableError
 from spatial_agent.tools.experts.batching import each
+from spatial_agent.tools.experts.pretrained import picture_of
 from spatial_agent.tools.experts.vocabulary import COCO, wanted_classes
 from spatial_agent.tools.registry import expert
 from spatial_agent.tools.scene import Detections, Frame
@@ -95,13 +96,10 @@ class YoloxDetector:
             ToolFailedError: If the frame has no picture.
             ToolArgumentError: If it does not know what is looked for.
         """
-        if frame.rgb is None:
-            raise ToolFailedError(
-                f"frame {frame.header.name} has no colour image to look at; choose a frame that has one"
-            )
+        rgb = picture_of(frame)
         classes = wanted_classes(prompts, COCO)
-        pixels, shown = self._input(frame.rgb)
-        return detections_in(self._output(pixels), frame.rgb.shape[:2], shown, classes, confidence)
+        pixels, shown = self._input(rgb)
+        return detections_in(self._output(pixels), rgb.shape[:2], shown, classes, confidence)
 
     def batch(self, calls: Sequence[Mapping[str, Any]]) -> list[Detections | Exception]:
         """Take several calls; ncnn computes one picture at a time."""

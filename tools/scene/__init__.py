@@ -14,6 +14,8 @@ from spatial_agent.tools.scene.map import Provenance, Room, SceneCamera, SceneMa
 from spatial_agent.tools.scene.measurement import UNITS, Measurement, convert
 from spatial_agent.tools.scene.mesh import TriangleMesh
 from spatial_agent.tools.scene.picture import Picture
+from spatial_agent.tools.scene.semantic import SemanticMap
+from spatial_agent.tools.scene.tracks import Tracks
 
 __all__ = [
     "UNITS",
@@ -37,6 +39,8 @@ __all__ = [
     "SceneMap",
     "SceneObject",
     "SceneQuality",
+    "SemanticMap",
+    "Tracks",
     "TriangleMesh",
     "check_array",
     "convert",
