@@ -113,15 +113,19 @@ def on_gpu(device: str) -> bool:
     return device.startswith("cuda")
 
 
-def half_where_faster(device: str) -> Any:  # noqa: ANN401 - torch's own context manager
+def half_where_faster(device: str, kind: str = "float16") -> Any:  # noqa: ANN401 - torch's context manager
     """Return a context in which an accelerator multiplies matrices in half precision.
 
     What a network adds up, such as where a box lies, stays in single precision: in half of it a box would
     jump by pixels.
+
+    Args:
+        device: Such as ``"cpu"``, where nothing changes.
+        kind: ``"float16"``, or ``"bfloat16"`` for networks trained in it.
     """
     import torch
 
-    return torch.autocast(device.partition(":")[0], torch.float16, enabled=on_gpu(device))
+    return torch.autocast(device.partition(":")[0], getattr(torch, kind), enabled=on_gpu(device))
 
 
 def _read(kind: str, folder: Path, **options: Any) -> Any:  # noqa: ANN401 - whatever kind says

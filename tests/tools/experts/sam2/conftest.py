@@ -61,24 +61,24 @@ def save_network(folder: Path) -> Path:
         backbone_config=backbone,
         backbone_channel_list=[64, 32, 16, 8],
         backbone_feature_sizes=[[16, 16], [8, 8], [4, 4]],
-        fpn_hidden_size=32,
+        fpn_hidden_size=128,
     )
-    prompts: dict[str, Any] = {"hidden_size": 32, "image_size": INPUT_PX}
-    decoder = {"hidden_size": 32, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 32}
+    prompts: dict[str, Any] = {"hidden_size": 128, "image_size": INPUT_PX}
+    decoder = {"hidden_size": 128, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 32}
     config = Sam2VideoConfig(
         vision_config=vision,
         prompt_encoder_config=prompts,
         mask_decoder_config=decoder,
         image_size=INPUT_PX,
-        memory_attention_hidden_size=32,
+        memory_attention_hidden_size=128,
         memory_attention_num_layers=1,
         memory_attention_feed_forward_hidden_size=32,
         memory_attention_rope_feat_sizes=[4, 4],
-        memory_encoder_hidden_size=32,
-        memory_encoder_output_channels=16,
-        mask_downsampler_embed_dim=32,
+        memory_encoder_hidden_size=128,
+        memory_encoder_output_channels=64,
+        mask_downsampler_embed_dim=128,
         memory_fuser_num_layers=1,
-        memory_fuser_embed_dim=32,
+        memory_fuser_embed_dim=128,
         memory_fuser_intermediate_dim=32,
     )
     torch.manual_seed(0)
