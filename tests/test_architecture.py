@@ -34,6 +34,7 @@ WITH_EXTRAS = {
     *(ROOT / "tools" / "experts").rglob("*.py"),
     ROOT / "tools" / "native_imports.py",
     ROOT / "services" / "weights_origin.py",
+    ROOT / "services" / "metrics.py",
 }
 GEOMETRY_NEEDS = {"numpy", "scipy", "shapely", "spatial_agent"}
 
