@@ -15,6 +15,7 @@ from spatial_agent.agent.state import AgentState, Budget, LoadedScene, Planner, 
 from spatial_agent.agent.trace import Trace
 from spatial_agent.tools.contract import ToolRunner
 from spatial_agent.tools.errors import ConfigurationError
+from spatial_agent.tools.wrappers import Budgeted, CallBudget, Traced
 
 MOST_TRACES = 1000
 
@@ -145,7 +146,9 @@ class SpatialAgent:
     async def _run(self, run_id: str, state: AgentState | None, trace: Trace) -> Answer:
         started = time.perf_counter()
         graph = await self._graph()
-        context = RunContext(self._make_runner(), self._scenes, self._planner, trace, self._budget)
+        budget = CallBudget(seconds=self._budget.seconds, gpu_seconds=self._budget.gpu_seconds)
+        runner = Budgeted(Traced(self._make_runner(), trace.record), budget)
+        context = RunContext(runner, self._scenes, self._planner, trace, self._budget)
         config = {"configurable": {"thread_id": run_id}}
         final = await graph.ainvoke(state, config, context=context, durability="async")
         answer = replace(
@@ -153,6 +156,7 @@ class SpatialAgent:
             scene=final["scene"]["id"],
             degraded=tuple(final["scene"].get("degraded", ())),
             seconds=round(time.perf_counter() - started, 4),
+            gpu_seconds=round(runner.gpu_seconds, 4),
             trace_id=run_id,
         )
         trace.record("finished", {"seconds": answer.seconds})

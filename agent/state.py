@@ -55,11 +55,15 @@ class Budget:
         rounds: Plan-execute-verify rounds.
         calls: Tool calls in all.
         call_seconds: Wall time of the calls of one round.
+        seconds: Wall time from the first call on, measuring the scene included; None is no limit.
+        gpu_seconds: Accelerator time of all calls; None is no limit.
     """
 
     rounds: int = 4
     calls: int = 64
     call_seconds: float = 120.0
+    seconds: float | None = None
+    gpu_seconds: float | None = None
 
 
 class Planner(Protocol):

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spatial_agent.agent.agent import SpatialAgent
+    from spatial_agent.tools.metering import Meter
 
 __all__ = ["open_agent"]
 
@@ -22,6 +23,7 @@ def open_agent(
     look_for: "Sequence[str]" = (),
     runner: str = "local",
     address: "str | None" = None,
+    meter: "Meter | None" = None,
 ) -> "SpatialAgent":
     """Open an agent that answers questions about scenes.
 
@@ -35,6 +37,8 @@ def open_agent(
         look_for: What detectors that have to be told look for, instead of the usual things in a room.
         runner: Where experts run: ``"local"``, in this process, or ``"ray"``, as actors.
         address: A Ray cluster to join; one is started on this machine where left out.
+        meter: Where numbers about the running service go, such as
+            `spatial_agent.services.metrics.PrometheusMeter`.
 
     Raises:
         ConfigurationError: If a choice is unknown or lacks what it needs.
@@ -44,4 +48,4 @@ def open_agent(
     from spatial_agent.services.runtime import Choices, build_agent
 
     file = None if weights is None else Path(weights)
-    return build_agent(Choices(profile, instances, file, tuple(look_for), runner, address))
+    return build_agent(Choices(profile, instances, file, tuple(look_for), runner, address), meter=meter)

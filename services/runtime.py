@@ -1,26 +1,20 @@
 """What is wired to what: the one place where an agent is put together."""
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 from spatial_agent.agent.agent import SpatialAgent
 from spatial_agent.agent.planner.planning import GrammarPlanner
 from spatial_agent.services.model_store import ModelStore
 from spatial_agent.services.perception import Perception, choose_perception, chosen_weights, given_weights
+from spatial_agent.services.runners import make_runners
 from spatial_agent.services.scenes import SceneStore
 from spatial_agent.services.settings import Settings
 from spatial_agent.services.weights_here import WeightsHere
-from spatial_agent.tools.contract import ToolRunner
-from spatial_agent.tools.errors import ConfigurationError
-from spatial_agent.tools.local_experts import LocalExperts
-from spatial_agent.tools.local_runner import LocalRunner
 from spatial_agent.tools.mapping.cache import SceneCache
+from spatial_agent.tools.metering import Meter
 from spatial_agent.tools.registry import Registry
-
-Runner = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)
@@ -74,8 +68,19 @@ def assemble(choices: Choices, settings: Settings) -> Assembly:
     return Assembly(registry, store, perception)
 
 
-def build_agent(choices: Choices | None = None, *, settings: Settings | None = None) -> SpatialAgent:
-    """Put an agent together; see `spatial_agent.services.open_agent`."""
+def build_agent(
+    choices: Choices | None = None, *, settings: Settings | None = None, meter: Meter | None = None
+) -> SpatialAgent:
+    """Put an agent together; see `spatial_agent.services.open_agent`.
+
+    Args:
+        choices: What the user chose.
+        settings: The installation.
+        meter: Where numbers about the running service go.
+
+    Raises:
+        ConfigurationError: If a choice is unknown, or lacks what it needs.
+    """
     from spatial_agent.tools.media import open_source
 
     choices, settings = choices or Choices(), settings or Settings()
@@ -86,18 +91,18 @@ def build_agent(choices: Choices | None = None, *, settings: Settings | None = N
     )
     return SpatialAgent(
         scenes=scenes,
-        make_runner=_runners(choices, assembly, closing),
+        make_runner=make_runners(
+            choices.runner,
+            assembly.registry,
+            assembly.store,
+            chosen_weights(assembly.perception, assembly.registry, assembly.store),
+            closing,
+            results_folder=settings.results_folder,
+            address=choices.address,
+            meter=meter,
+        ),
         planner=GrammarPlanner(),
         runs_folder=settings.runs_folder,
         licences=assembly.perception.licences,
         on_close=closing.close,
     )
-
-
-def _runners(choices: Choices, assembly: Assembly, closing: ExitStack) -> Callable[[], ToolRunner]:
-    """Return what makes the runner of one run; what the runs share is closed with `closing`."""
-    if choices.runner not in get_args(Runner):
-        raise ConfigurationError(f"unknown runner {choices.runner!r}; expected {', '.join(get_args(Runner))}")
-    chosen = chosen_weights(assembly.perception, assembly.registry, assembly.store)
-    experts = LocalExperts(assembly.store.locate, chosen=chosen)
-    return lambda: LocalRunner(assembly.registry, experts)

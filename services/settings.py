@@ -50,6 +50,11 @@ class Settings:
         return self.cache_folder / "scenes"
 
     @property
+    def results_folder(self) -> Path:
+        """Where results of experts are cached by content."""
+        return self.cache_folder / "results"
+
+    @property
     def runs_folder(self) -> Path:
         """Where checkpoints and traces are kept."""
         return self.cache_folder / "runs"

@@ -8,6 +8,7 @@ from typing import Any
 
 from spatial_agent.tools.contract import Weights
 from spatial_agent.tools.errors import MissingWeightsError
+from spatial_agent.tools.experts.devices import best_device
 from spatial_agent.tools.registry import Tool
 
 #: Returns where weights are on this machine, or raises `MissingWeightsError`.
@@ -32,12 +33,12 @@ class LocalExperts:
 
     Args:
         locate: Finds weights.
-        device: Where networks run, such as ``"cpu"`` or ``"cuda:0"``.
+        device: Where networks run, such as ``"cpu"`` or ``"cuda:0"``; the best there is where left out.
         chosen: Name of the weights to use, by tool; a tool's default where left out.
     """
 
     def __init__(
-        self, locate: Locate = nowhere, *, device: str = "cpu", chosen: Mapping[str, str] | None = None
+        self, locate: Locate = nowhere, *, device: str | None = None, chosen: Mapping[str, str] | None = None
     ) -> None:
         """Load nothing yet."""
         self._locate = locate
@@ -64,5 +65,5 @@ class LocalExperts:
     def _load(self, tool: Tool) -> Callable[..., Any]:
         weights = tool.named_weights(self._chosen.get(tool.name)) if tool.weights else None
         built = tool.build(self._locate(weights) if weights else None)
-        built.load(self._device)  # type: ignore[attr-defined]
+        built.load(self._device or best_device())  # type: ignore[attr-defined]
         return built

@@ -49,6 +49,11 @@ class Budgeted(RunnerWrapper):
         self._gpu_seconds = 0.0
         self._started: float | None = None
 
+    @property
+    def gpu_seconds(self) -> float:
+        """Accelerator time of all calls that ended."""
+        return self._gpu_seconds
+
     async def call(self, call: ToolCall) -> ToolResult:
         """Run one call.
 
