@@ -111,13 +111,27 @@ def print_tools(specs: "Sequence[ToolSpec]", *, as_json: bool) -> None:
     out.print(table)
 
 
+def print_conformance(name: str, report: Mapping[str, str], *, as_json: bool) -> None:
+    """Print what a tool was checked for and how it did."""
+    if as_json:
+        print_json({"tool": name, "checks": report})
+        return
+    table = Table("check", "verdict", title=escape(name))
+    for check, verdict in report.items():
+        style = "green" if verdict.startswith("ok") else "red"
+        table.add_row(escape(check), f"[{style}]{escape(verdict)}")
+    out.print(table)
+
+
 def print_weights(found: "Sequence[WeightsStatus]", folder: Path, *, as_json: bool) -> None:
     """Print all weights, one a line, and the folder they belong in."""
     if as_json:
         entries = [asdict(item.weights) | {**vars(item), "weights": item.weights.name} for item in found]
         print(json.dumps({"folder": str(folder), "weights": entries}, indent=2))
         return
-    table = Table("name", "used by", "licence", "parameters", "on disk", "state")
+    table = Table()
+    for column in ("name", "used by", "licence", "parameters", "on disk", "state"):
+        table.add_column(column, overflow="fold")
     for item in found:
         count = f"{item.weights.parameters / 1e6:.1f} M" if item.weights.parameters else ""
         size = f"{item.bytes / 1e6:.1f} MB" if item.bytes else ""

@@ -77,7 +77,7 @@ def _nan_places(value: object, place: str) -> Iterator[str]:
             yield from _nan_places(part, f"{place}.{key}" if place else str(key))
 
 
-def _finding_faults(finding: Finding) -> Iterator[str] | list[str]:
+def _finding_faults(finding: Finding) -> list[str]:
     found = []
     if not finding.claim.strip():
         found.append("no claim")

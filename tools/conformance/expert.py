@@ -1,6 +1,5 @@
 """The conformance suite of experts: one call with the room's values, then everything that may go wrong."""
 
-import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from spatial_agent.tools.conformance.arguments import (
     wrong_arguments,
 )
 from spatial_agent.tools.conformance.content import faults, same
+from spatial_agent.tools.conformance.peak_memory import PeakMemory
 from spatial_agent.tools.conformance.samples import FRAMES, Samples
 from spatial_agent.tools.contract import Json
 from spatial_agent.tools.errors import ConfigurationError, InvalidValueError, SourceError, ToolError
@@ -185,12 +185,12 @@ def _check_refusals(trial: _Trial) -> str:
 
 
 def _check_calls(trial: _Trial, loaded_s: float) -> dict[str, str]:
-    before_gb = _peak_gb()
+    memory = PeakMemory()
     first = trial.run(trial.ordinary())
     started = time.perf_counter()
     second = trial.run(trial.ordinary())
     seconds = time.perf_counter() - started
-    grown_gb = max(_peak_gb() - before_gb, 0.0)
+    grown_gb = memory.grown_gb()
     return {
         "it answers an ordinary call": "ok" if first.error is None else f"expected a result, got {first}",
         "its result is well formed": first.fault or _check_type(trial.tool, first),
@@ -261,16 +261,6 @@ def _check_limits(tool: Tool, loaded_s: float, seconds: float, grown_gb: float) 
         f"loaded in {loaded_s:.2f} s, {seconds:.3f} s a call, {grown_gb * 1000:.0f} MB more at its peak"
     )
     return "; ".join(over) or f"ok ({measured})"
-
-
-def _peak_gb() -> float:
-    """Return the most memory this process ever had, 10^9 bytes; 0 where the system does not say."""
-    if sys.platform == "win32":
-        return 0.0
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return float(peak) * (1.0 if sys.platform == "darwin" else 1024.0) / 1e9
 
 
 def _verdict(faults: Iterable[str]) -> str:

@@ -1,6 +1,6 @@
 """Values of every scene type, seen in one synthetic room: ordinary ones, and ones that ask for trouble."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 
@@ -42,13 +42,13 @@ class Samples:
 
     def ordinary(self, type_name: str) -> tuple[object, ...]:
         """Return a few values of a type, those of one position belonging together; none if unknown."""
-        single = {
+        single: dict[str, Callable[[], object]] = {
             "FrameSet": lambda: self._film,
             "SceneMap": lambda: self._scene,
             "Room": lambda: self._scene.room,
             "SceneQuality": lambda: self._scene.quality,
         }
-        many = {
+        many: dict[str, Callable[[], Iterable[object]]] = {
             "Frame": lambda: self._frames,
             "FrameHeader": lambda: tuple(frame.header for frame in self._frames),
             "CameraIntrinsics": lambda: tuple(frame.header.intrinsics for frame in self._frames),
@@ -69,7 +69,7 @@ class Samples:
 
     def hostile(self, type_name: str) -> Mapping[str, object]:
         """Return values of a type that its class allows and that still ask for trouble, by what they are."""
-        makers = {
+        makers: dict[str, Callable[[], dict[str, object]]] = {
             "Frame": self._hostile_frames,
             "DepthMap": self._hostile_depths,
             "Detections": self._hostile_detections,
