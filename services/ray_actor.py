@@ -73,15 +73,24 @@ class Outcome:
 
     Attributes:
         error: What went wrong, or None.
+        cause: What the tool raised, where that is a class everybody knows; errors lose theirs on the way.
         finding: What a tool found out, where it returns findings.
         kinds: Names of the result's class and its bases.
         is_fatal: Whether the process should not be used any more.
     """
 
     error: ToolError | None = None
+    cause: BaseException | None = None
     finding: Finding | None = None
     kinds: tuple[str, ...] = ()
     is_fatal: bool = False
+
+    @property
+    def failure(self) -> ToolError | None:
+        """The error with its cause."""
+        if self.error is not None:
+            self.error.__cause__ = self.cause
+        return self.error
 
 
 @dataclass(frozen=True)
@@ -199,7 +208,8 @@ class ExpertActor:
 
     def _outcome(self, value: object, call: Mapping[str, Any]) -> Outcome:
         if isinstance(value, BaseException):
-            return Outcome(self._error(value), is_fatal=_is_out_of_memory(value))
+            cause = _known(value.__cause__ if isinstance(value, ToolError) else value)
+            return Outcome(self._error(value), cause, is_fatal=_is_out_of_memory(value))
         try:
             self._check(value, call)
         except ToolCrashedError as error:
@@ -213,14 +223,15 @@ class ExpertActor:
             limit = self._limits.memory_gb
             allowed = f"; its limit is {limit:g} GB" if limit is not None else ""
             return ToolCrashedError(f"{self._tool.name} ran out of memory{allowed}; ask for less at once")
-        if not isinstance(raised, Exception):
-            raised = RuntimeError(f"{type(raised).__name__}: {raised}")
+        if not isinstance(raised, Exception) or not _can_speak(raised):
+            raised = RuntimeError(f"a {type(raised).__name__}")
         return portable(as_tool_error(self._tool.name, raised))
 
     def _load_error(self, raised: BaseException) -> ToolError:
         if isinstance(raised, ToolUnavailableError):
             return portable(raised)
-        reason = str(raised) if isinstance(raised, ToolError) else f"{type(raised).__name__}: {raised}"
+        said = str(raised) if _can_speak(raised) else "without a word"
+        reason = said if isinstance(raised, ToolError) else f"{type(raised).__name__}: {said}"
         return ToolUnavailableError(f"{self._tool.name} could not be loaded ({reason}); choose another tool")
 
 
@@ -230,18 +241,32 @@ def portable(error: ToolError) -> ToolError:
     A class that only this process knows, or that cannot be built again from its message, becomes the
     nearest class of `spatial_agent.tools.errors`.
     """
-    try:
-        if (
-            type(pickle.loads(pickle.dumps(error))) is type(error)
-            and type(error).__module__ == errors.__name__
-        ):
-            return error
-    except Exception:  # pickling runs foreign code, which may raise anything
-        pass
+    if type(error).__module__ == errors.__name__ and _survives(error):
+        return error
     nearest: Callable[[str], ToolError] = next(
         kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__
     )
     return nearest(str(error))
+
+
+def _known(raised: BaseException | None) -> BaseException | None:
+    """Return what was raised if every process can unpickle it."""
+    is_known = type(raised).__module__ in ("builtins", errors.__name__)
+    return raised if raised is not None and is_known and _survives(raised) else None
+
+
+def _survives(error: BaseException) -> bool:
+    try:
+        return type(pickle.loads(pickle.dumps(error))) is type(error)
+    except Exception:  # pickling runs foreign code, which may raise anything
+        return False
+
+
+def _can_speak(error: BaseException) -> bool:
+    try:
+        return isinstance(str(error), str)
+    except Exception:
+        return False
 
 
 def _arguments(job: Job, objects: Sequence[object]) -> dict[str, Any]:

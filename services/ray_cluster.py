@@ -18,9 +18,11 @@ from typing import Any
 
 import ray
 from ray._private import ray_constants
+from ray._private import worker as ray_worker
 
 from spatial_agent.tools.errors import ConfigurationError
 
+_log = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
 #: Ray replaces 127.0.0.1 by the machine's own address and listens on every interface, unless told that
 #: this Ray never spans machines; the name of the variable is from the systems where that is its default.
@@ -63,6 +65,8 @@ class RayCluster:
         with self._lock:
             if ray.is_initialized():
                 return
+            # Ray prints the deaths of workers on this process's standard output, where answers belong.
+            ray_worker.print_to_stdstream = _log_events
             try:
                 self._join() if self._options.address else self._start_here()
             except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
@@ -90,7 +94,7 @@ class RayCluster:
     @property
     def nodes(self) -> list[dict[str, Any]]:
         """What Ray knows of each node that is alive."""
-        return [node for node in ray.nodes() if node["Alive"]]
+        return alive_nodes()
 
     @property
     def store_bytes(self) -> int:
@@ -126,6 +130,18 @@ class RayCluster:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+
+def alive_nodes() -> list[dict[str, Any]]:
+    """Return what Ray knows of each node that is alive."""
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node for node in nodes if node["Alive"]]
+
+
+def _log_events(data: Mapping[str, Any], ignore_prefix: bool) -> None:
+    """Take what Ray would print."""
+    for line in data["lines"]:
+        _log.info("%s", line)
 
 
 @contextmanager

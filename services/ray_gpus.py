@@ -8,6 +8,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from spatial_agent.services.admission import Gpu
+from spatial_agent.services.ray_cluster import alive_nodes
 from spatial_agent.tools.errors import ToolUnavailableError
 
 MEBI_IN_GIGA = 2**20 / 1e9
@@ -22,7 +23,7 @@ def probe_gpus() -> list[Gpu]:
         ToolUnavailableError: If a node does not tell; experts then run where their pool's options say
             ``device="cpu"``.
     """
-    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")]
+    nodes = [node["NodeID"] for node in alive_nodes() if node["Resources"].get("GPU")]
     ask: Any = ray.remote(num_cpus=0, max_retries=0)(read_driver)
     asked = [
         ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote()

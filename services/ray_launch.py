@@ -113,7 +113,7 @@ class Launcher:
             await asyncio.to_thread(lambda: self._cluster.store_bytes),
             on_gpu=place.gpu_share > 0,
         )
-        return Replica(tool.name, cloudpickle.dumps(tool.target), limits, place)
+        return Replica(tool.name, _pickled(tool), limits, place)
 
     async def _on_gpu(
         self,
@@ -217,6 +217,12 @@ class Launcher:
             )
             for replica, held in self._held.items()
         ]
+
+
+def _pickled(tool: Tool) -> bytes:
+    """Return what a tool is made from: its name where other processes can import it, else its code."""
+    pickled: bytes = cloudpickle.dumps(tool.target)  # type: ignore[no-untyped-call]
+    return pickled
 
 
 def _is(gpu: Gpu, node: str, index: str) -> bool:

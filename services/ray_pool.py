@@ -20,6 +20,7 @@ from spatial_agent.services.ray_queue import FairQueue
 from spatial_agent.services.ray_replica import Replica, ReplicaDiedError
 from spatial_agent.services.ray_requests import PoolOptions, Reply, Request, joined
 from spatial_agent.tools.errors import (
+    MissingWeightsError,
     ToolCrashedError,
     ToolError,
     ToolFailedError,
@@ -54,6 +55,8 @@ class Pool:
         self._serving: set[asyncio.Task[None]] = set()
         self._batches: dict[Replica, list[Request]] = {}
         self._no_growth_before = 0.0
+        self._start_error: ToolError | None = None
+        self._is_warming = False
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -98,12 +101,15 @@ class Pool:
         Raises:
             ToolUnavailableError: If none could be.
         """
-        missing = max(1, self._options.least) - len(self._batches) - len(self._starting)
-        for _ in range(missing):
-            self._start()
-        await asyncio.gather(*self._starting)
+        self._is_warming = True
+        try:
+            for _ in range(max(1, self._options.least) - len(self._batches) - len(self._starting)):
+                self._start()
+            await asyncio.gather(*self._starting)
+        finally:
+            self._is_warming = False
         if not self._batches:
-            raise self._breaker.refusal()
+            raise self._start_error or ToolUnavailableError(f"{self._tool.name} could not be started")
 
     def stop_idle(self, replica: Replica, reason: str) -> None:
         """Stop a replica unless it works."""
@@ -217,7 +223,7 @@ class Pool:
             self._breaker.succeeded()
         for request, outcome, value in zip(requests, report.outcomes, values, strict=True):
             if not outcome.is_fatal:
-                request.finish(outcome.error or Reply(outcome, value, gpu_seconds))
+                request.finish(outcome.failure or Reply(outcome, value, gpu_seconds))
         if dying:
             self._forget(replica, str(dying[0][1]), counted="memory")
             self._retry_or_fail([request for request, _ in dying], str(dying[0][1]), len(requests) == 1)
@@ -276,12 +282,11 @@ class Pool:
         message = (
             f"{self._tool.name} did not finish within {limit_s:g} s{where}; ask for less, or allow more time"
         )
-        replica = request.replica
-        self._abandon(request)
-        if replica is not None:
+        if request.replica is not None:
             if limit_s >= self._tool.resources.deadline_s:
                 self._breaker.failed(request.identity, "it did not finish in time")
-            self._forget(replica, "a call on it took too long", counted="deadline")
+            self._forget(request.replica, "a call on it took too long", counted="deadline")
+        self._abandon(request)
         return ToolTimeoutError(message)
 
     def _abandon(self, request: Request) -> None:
@@ -311,14 +316,16 @@ class Pool:
 
     def _is_short(self) -> bool:
         """Whether one more replica would have something to do, or is to be kept anyway."""
-        return bool(self._queue) or len(self._batches) < self._options.least
+        return bool(self._queue) or self._is_warming or len(self._batches) < self._options.least
 
     def _cannot_start(self, error: ToolError) -> None:
         """Tell whoever waits why there is no replica; with others at work, only stop growing for a while."""
-        self._no_growth_before = self._loop.time() + self._options.cool_s
+        self._start_error = error
         if self._batches:
+            self._no_growth_before = self._loop.time() + self._options.cool_s
             return
-        self._breaker.trip(str(error))
+        if not isinstance(error, MissingWeightsError):  # that costs nothing to find out anew
+            self._breaker.trip(str(error))
         self._refuse_waiting(error)
 
     def _refuse_waiting(self, error: ToolError) -> None:

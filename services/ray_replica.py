@@ -14,7 +14,9 @@ from spatial_agent.services.ray_actor import ExpertActor, Job, Limits, Report, W
 from spatial_agent.tools.errors import ToolUnavailableError
 
 _numbers = itertools.count(1)
-_Actor: Any = ray.remote(concurrency_groups={"guard": 1})(ExpertActor)
+# Ray's types do not know actors that serve some calls in threads of their own.
+_remote: Any = ray.remote
+_Actor: Any = _remote(concurrency_groups={"guard": 1})(ExpertActor)
 
 
 class ReplicaDiedError(Exception):

@@ -108,5 +108,6 @@ def _frame_sizes(arguments: Mapping[str, Any]) -> set[tuple[int, int]]:
     frames = [value for value in arguments.values() if isinstance(value, Frame)]
     if len(frames) != 1:
         return set()
-    parts = [frames[0].rgb, frames[0].depth and frames[0].depth.z_m]
+    depth = frames[0].depth
+    parts = [frames[0].rgb, depth.z_m if depth else None]
     return {(part.shape[0], part.shape[1]) for part in parts if part is not None}
