@@ -6,18 +6,37 @@ back. Bounds are those of such furniture, and of what five views from one side c
 
 import importlib.util
 import itertools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.spatial import KDTree
 
+from spatial_agent.tools.experts.foreground import foreground
+from spatial_agent.tools.experts.masks import separated_detections
 from spatial_agent.tools.experts.yolo import YoloInstances
+from spatial_agent.tools.experts.yolox import YoloxDetector
 from spatial_agent.tools.mapping.build import build_scene
 from spatial_agent.tools.media import open_source
-from spatial_agent.tools.scene import SceneMap, SceneObject
+from spatial_agent.tools.scene import Detections, Frame, FrameSet, InstanceMask, SceneMap, SceneObject
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+
+
+class Seen:
+    """What an expert sees, as building a scene asks for it."""
+
+    name = "yolo"
+    version = "1"
+    at_once = 1
+    licences: Sequence[str] = ()
+
+    def __init__(self, look: Callable[[Frame], Detections]) -> None:
+        self.look = look
+
+    def segment(self, frame: Frame, frames: FrameSet) -> tuple[InstanceMask, ...]:
+        return self.look(frame).instance_masks()
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +44,9 @@ def scene(test_data: Path, weights: Path) -> SceneMap:
     for package in ("ultralytics", "ai_edge_litert"):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
-    return build_scene(
-        open_source(test_data / "dining_room"), YoloInstances(weights / "yolov8n-seg_int8.tflite")
-    )
+    expert = YoloInstances(weights / "yolov8n-seg_int8.tflite")
+    expert.load("cpu")
+    return build_scene(open_source(test_data / "dining_room"), Seen(expert))
 
 
 def labelled(scene: SceneMap, label: str) -> list[SceneObject]:
@@ -99,3 +118,29 @@ def test_what_was_only_partly_seen_says_so(scene: SceneMap) -> None:
     assert table.provenance is not None
     assert min(table.provenance.face_coverage[:2]) < 0.1
     assert table.provenance.face_coverage[4] < 0.1
+
+
+@pytest.mark.slow
+def test_boxes_and_depth_alone_measure_the_same_room(test_data: Path, weights: Path) -> None:
+    """The way that needs no masks from a network: YOLOX boxes, and what stands out in them."""
+    pytest.importorskip("ncnn")
+    detector = YoloxDetector(weights / "yolox-nano.param")
+    detector.load("cpu")
+
+    scene = build_scene(
+        open_source(test_data / "dining_room"),
+        Seen(lambda frame: separated_detections(foreground(frame, detector(frame)))),
+    )
+
+    table = max(labelled(scene, "dining table"), key=lambda item: item.box.volume_m3)
+    length_m, width_m, height_m = table.box.extent_m
+    assert 0.65 <= height_m <= 0.85
+    assert 1.6 <= length_m <= 3.2
+    assert 0.7 <= width_m <= 1.4
+    round_table = [chair for chair in labelled(scene, "chair") if gap_m(chair, table) < 0.6]
+    assert 5 <= len(round_table) <= 7  # six by eye
+    assert sum(0.85 <= chair.box.extent_m[2] <= 1.1 for chair in round_table) >= 4
+    wing_chair = max(labelled(scene, "chair"), key=lambda chair: chair.box.extent_m[2])
+    assert wing_chair.provenance is not None
+    assert wing_chair.provenance.frames == (0, 1, 2, 3, 4)
+    assert 1.0 <= wing_chair.box.extent_m[2] <= 1.35

@@ -19,11 +19,6 @@ from spatial_agent.tools.errors import ConfigurationError, ToolUnavailableError
 from spatial_agent.tools.native_imports import install
 from spatial_agent.tools.scene import Detections
 
-#: Said to whoever chooses such a model.
-LICENCE_NOTICE = (
-    "Ultralytics and its YOLO weights are licensed AGPL-3.0: offering them over a network obliges you "
-    "to publish your source, unless you hold another licence."
-)
 Task = Literal["detect", "segment"]
 
 

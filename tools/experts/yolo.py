@@ -1,19 +1,14 @@
 """Instance masks from a YOLO segmentation model; ultralytics is AGPL-3.0 and only used when asked for."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from spatial_agent.tools.contract import Resources, Weights
-from spatial_agent.tools.errors import SourceError
 from spatial_agent.tools.experts.batching import each, only, together
 from spatial_agent.tools.experts.masks import separated_detections
 from spatial_agent.tools.experts.pretrained import picture_of
 from spatial_agent.tools.experts.ultralytics_models import (
-    LICENCE_NOTICE,
     Request,
     checked_weights,
     open_model,
@@ -21,7 +16,7 @@ from spatial_agent.tools.experts.ultralytics_models import (
 )
 from spatial_agent.tools.experts.vocabulary import wanted_classes
 from spatial_agent.tools.registry import expert
-from spatial_agent.tools.scene import Detections, Frame, FrameSet, InstanceMask
+from spatial_agent.tools.scene import Detections, Frame
 
 
 @expert(
@@ -43,18 +38,13 @@ class YoloInstances:
         ConfigurationError: If the file does not exist (a missing file would otherwise be downloaded).
     """
 
-    name = "yolo"
-    at_once = 1
-    licences: Sequence[str] = (LICENCE_NOTICE,)
-
     def __init__(self, weights: Path) -> None:
         """Check the weights without loading anything."""
         self.weights = checked_weights(weights)
         self._device = "cpu"
         self._model: Any = None
-        self._one_at_a_time = Lock()
 
-    def load(self, device: str = "cpu") -> None:
+    def load(self, device: str) -> None:
         """Import ultralytics and read the weights.
 
         Raises:
@@ -90,22 +80,3 @@ class YoloInstances:
 
     def _run(self, requests: list[Request]) -> list[Detections]:
         return [separated_detections(found) for found in predict(self._model, requests, self._device)]
-
-    @cached_property
-    def version(self) -> str:
-        """Content of the weights."""
-        return sha256(self.weights.read_bytes()).hexdigest()[:12]
-
-    def segment(self, frame: Frame, frames: FrameSet) -> tuple[InstanceMask, ...]:
-        """Return the masks of one frame, each pixel in at most one of them.
-
-        Raises:
-            SourceError: If the frame has no picture.
-            ToolUnavailableError: If the model cannot be loaded here.
-        """
-        if frame.rgb is None:
-            raise SourceError(f"{frames.name}: frame {frame.header.name} has no colour image to look at")
-        with self._one_at_a_time:
-            if self._model is None:
-                self.load()
-            return self(frame).instance_masks()
