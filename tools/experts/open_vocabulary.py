@@ -59,7 +59,12 @@ def phrase(prompt: str) -> str:
 
 
 def found(
-    query: TextQuery, cxcywh: Array, size_px: tuple[int, int], scores: Array, answers: Array
+    query: TextQuery,
+    cxcywh: Array,
+    size_px: tuple[int, int],
+    scores: Array,
+    answers: Array,
+    masks: NDArray[np.bool_] | None = None,
 ) -> Detections:
     """Return what a network found, best first.
 
@@ -70,6 +75,7 @@ def found(
             and what was added beyond the picture's edges holds nothing.
         scores: Shape (N,), 0 to 1.
         answers: Which prompt each answers, shape (N,).
+        masks: Shape (N, H, W), or None.
     """
     height, width = query.rgb.shape[:2]
     centre, half = cxcywh[:, :2], cxcywh[:, 2:] / 2
@@ -79,4 +85,5 @@ def found(
     within = (xyxy_px[:, 2:] > xyxy_px[:, :2]).all(axis=1) & (scores >= query.confidence)
     order = np.flatnonzero(within)[np.argsort(-scores[within], kind="stable")]
     labels = tuple(query.prompts[int(answer)] for answer in answers[order])
-    return Detections(xyxy_px[order], scores[order].astype(np.float64), labels)
+    chosen = None if masks is None else masks[order]
+    return Detections(xyxy_px[order], scores[order].astype(np.float64), labels, chosen)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from spatial_agent.tools.errors import ToolArgumentError, ToolFailedError
+from spatial_agent.tools.experts import grounding_dino
 from spatial_agent.tools.experts.grounding_dino import GroundingDino, caption, phrase_tokens
 from spatial_agent.tools.native_imports import install
 from spatial_agent.tools.registry import tool_of
@@ -211,6 +212,17 @@ def test_parameters_are_those_of_the_architecture() -> None:
         tiny = GroundingDinoForObjectDetection(GroundingDinoConfig())
     expected = tool_of(GroundingDino).weights[0].parameters
     assert sum(numbers.numel() for numbers in tiny.parameters()) == expected
+
+
+def test_mixed_precision_changes_scores_little(
+    expert: GroundingDino, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    single = expert(picture(), ["sofa"], confidence=0.0)
+    monkeypatch.setattr(
+        grounding_dino, "half_where_faster", lambda device: torch.autocast("cpu", torch.bfloat16)
+    )
+    mixed = expert(picture(), ["sofa"], confidence=0.0)
+    assert mixed.scores.max() == pytest.approx(single.scores.max(), abs=0.1)
 
 
 @pytest.mark.gpu

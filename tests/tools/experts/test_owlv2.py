@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from spatial_agent.tools.errors import ToolArgumentError, ToolFailedError
+from spatial_agent.tools.experts import owlv2
 from spatial_agent.tools.experts.owlv2 import Owlv2
 from spatial_agent.tools.native_imports import install
 from spatial_agent.tools.registry import tool_of
@@ -172,6 +173,13 @@ def test_parameters_are_those_of_the_architecture() -> None:
         network = Owlv2ForObjectDetection(Owlv2Config(vision_config={"image_size": 960}))
     expected = tool_of(Owlv2).weights[0].parameters
     assert sum(numbers.numel() for numbers in network.parameters()) == expected
+
+
+def test_mixed_precision_changes_scores_little(expert: Owlv2, monkeypatch: pytest.MonkeyPatch) -> None:
+    single = expert(picture(), ["sofa"], confidence=0.0)
+    monkeypatch.setattr(owlv2, "half_where_faster", lambda device: torch.autocast("cpu", torch.bfloat16))
+    mixed = expert(picture(), ["sofa"], confidence=0.0)
+    assert mixed.scores.max() == pytest.approx(single.scores.max(), abs=0.1)
 
 
 @pytest.mark.gpu
