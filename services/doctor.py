@@ -7,13 +7,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from spatial_agent.services.settings import Settings
 
+if TYPE_CHECKING:
+    from spatial_agent.services.weights_overview import WeightsStatus
+
 Status = Literal["ok", "missing", "broken"]
 CORE = ("numpy", "scipy", "shapely", "PIL", "av", "trimesh", "pydantic", "langgraph", "open3d")
-OPTIONAL = {"torch": "models", "transformers": "models", "ultralytics": "yolo", "ai_edge_litert": "yolo"}
+OPTIONAL = {
+    "torch": "models",
+    "transformers": "models",
+    "huggingface_hub": "models",
+    "ai_edge_litert": "light",
+    "ncnn": "light",
+    "rapidocr_onnxruntime": "light",
+    "ultralytics": "yolo",
+    "ray": "ray",
+}
 
 
 @dataclass(frozen=True)
@@ -40,7 +52,7 @@ def examine() -> list[Finding]:
         *(_optional(name, extra) for name, extra in OPTIONAL.items()),
         _checked("tools", _count_tools),
         _folder("cache", settings.cache_folder),
-        _weights(settings.weights_folder),
+        *_weights(settings),
         Finding("sandbox", "missing", "programs written by models are not run at all"),
     ]
 
@@ -85,11 +97,31 @@ def _folder(what: str, folder: Path) -> Finding:
     return Finding(what, "broken", f"cannot write {folder}; set SPATIAL_AGENT_CACHE to a folder of yours")
 
 
-def _weights(folder: Path | None) -> Finding:
-    if folder is None:
-        return Finding(
-            "weights", "missing", "optional: set SPATIAL_AGENT_WEIGHTS to a folder of model weights"
-        )
-    if not folder.is_dir():
-        return Finding("weights", "broken", f"SPATIAL_AGENT_WEIGHTS is {folder}, which is not a folder")
-    return Finding("weights", "ok", f"{folder}: {len(list(folder.iterdir()))} files")
+def _weights(settings: Settings) -> list[Finding]:
+    """Say where weights are kept, and how those are that were put there."""
+    from spatial_agent.services.model_store import ModelStore
+    from spatial_agent.services.weights_overview import overview
+
+    given = settings.weights_folder
+    if given is not None and not given.is_dir():
+        return [Finding("weights", "broken", f"SPATIAL_AGENT_WEIGHTS is {given}, which is not a folder")]
+    try:
+        store = ModelStore.of(settings)
+        found = overview(store)
+    # Whatever a broken installation or lock file raises is what the user came to see.
+    except Exception as error:
+        return [Finding("weights", "broken", f"{type(error).__name__}: {error}")]
+    here = [item for item in found if item.state != "missing"]
+    summary = f"{len(here)} of {len(found)} in {store.folder}; spatial-agent models list shows all"
+    return [
+        Finding("weights", "ok" if here else "missing", summary),
+        *(_one_of_weights(item) for item in here),
+    ]
+
+
+def _one_of_weights(item: "WeightsStatus") -> Finding:
+    name = f"weights {item.weights.name}"
+    if item.state == "incomplete":
+        return Finding(name, "broken", f"incomplete; spatial-agent models pull {item.weights.name}")
+    checked = "" if item.state == "verified" else ", not checked: spatial-agent models verify"
+    return Finding(name, "ok", f"{item.bytes / 1e6:.1f} MB, licence {item.weights.licence}{checked}")

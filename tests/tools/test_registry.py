@@ -1,11 +1,17 @@
 """Registration: what a signature and a docstring become."""
 
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
 import pytest
 
-from spatial_agent.tools.contract import Finding
+from spatial_agent.tools.binding import bind, resolve
+from spatial_agent.tools.contract import Finding, Resources, ToolCall, Weights
 from spatial_agent.tools.errors import ConfigurationError, ToolArgumentError, ToolUnavailableError
 from spatial_agent.tools.registry import Registry, expert, skill, tool_of
-from spatial_agent.tools.scene import SceneMap
+from spatial_agent.tools.scene import DepthMap, Detections, Frame, FrameHeader, SceneMap
 
 
 @skill("test.reach", version="3")
@@ -108,3 +114,175 @@ def test_every_built_in_tool_is_registered_and_documents_each_argument() -> None
         spec = registry.get(name).spec
         for argument, schema in spec.parameters["properties"].items():
             assert schema.get("description") or argument in spec.references, f"{name}: {argument} has no text"
+
+
+SMALL = Weights("small", "file:small", "Apache-2.0")
+LARGE = Weights("large", "file:large", "MIT")
+
+
+@expert("test.seen", "4", weights=[SMALL, LARGE], resources=Resources(threads=2), deterministic=False)
+class Seen:
+    """Not what planners read."""
+
+    def __init__(self, weights: Path) -> None:
+        self.weights = weights
+
+    def load(self, device: str) -> None:
+        pass
+
+    def __call__(
+        self,
+        frame: Frame,
+        others: tuple[Frame, ...],
+        boxes: Detections | None = None,
+        side: Literal["left", "right"] = "left",
+    ) -> DepthMap:
+        """See something.
+
+        Args:
+            frame: The picture.
+            others: Further pictures.
+            boxes: Where to look.
+            side: Which side.
+        """
+        raise NotImplementedError
+
+    def batch(self, calls: Sequence[Mapping[str, Any]]) -> list[DepthMap]:
+        raise NotImplementedError
+
+
+def test_a_class_is_described_by_its_call() -> None:
+    tool = tool_of(Seen)
+
+    assert (tool.spec.name, tool.spec.version, tool.spec.kind) == ("test.seen", "4", "expert")
+    assert tool.spec.summary == "See something."
+    assert tool.spec.returns == "DepthMap"
+    assert tool.spec.weights == (SMALL, LARGE)
+    assert (tool.spec.resources.threads, tool.spec.deterministic, tool.spec.idempotent) == (2, False, True)
+    assert (tool.capability, tool.has_state, tool.batches) == ("test", True, True)
+    assert not tool_of(reach).has_state
+
+
+def test_references_may_be_many_or_left_out() -> None:
+    spec = tool_of(Seen).spec
+    properties = spec.parameters["properties"]
+
+    assert spec.references == {"frame": "Frame", "others": "list of Frame", "boxes": "optional Detections"}
+    assert spec.parameters["required"] == ["frame", "others"]
+    assert properties["frame"]["type"] == "string"
+    assert properties["others"] == {
+        "type": "array",
+        "items": {"type": "string", "pattern": properties["frame"]["pattern"]},
+        "description": "Further pictures.",
+    }
+    assert properties["boxes"]["default"] is None
+    assert properties["boxes"]["anyOf"][1] == {"type": "null"}
+    assert properties["side"]["enum"] == ["left", "right"]
+
+
+def call(**arguments: object) -> ToolCall:
+    return ToolCall("c1", "test.seen", arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ({"others": ["$frame/1"]}, "frame must be a reference such as '\\$scene', got None"),
+        ({"frame": "frame/1", "others": ["$frame/1"]}, "got 'frame/1'"),
+        ({"frame": "$frame/1", "others": "$frame/1"}, "others must be references such as"),
+        ({"frame": "$frame/1", "others": []}, "others must be references such as"),
+        ({"frame": "$frame/1", "others": ["$frame/1"], "boxes": 3}, "boxes must be a reference"),
+        (
+            {"frame": "$frame/1", "others": ["$frame/1"], "side": "up"},
+            "side: Input should be 'left' or 'right'",
+        ),
+    ],
+)
+def test_wrong_references_are_named(arguments: dict[str, object], part: str) -> None:
+    with pytest.raises(ToolArgumentError, match=part):
+        bind(tool_of(Seen), call(**arguments))
+
+
+def test_references_are_resolved_to_values_of_their_type() -> None:
+    frame = Frame(FrameHeader(0, "0"))
+    tool = tool_of(Seen)
+    plain, referenced = bind(tool, call(frame="$frame/1", others=["$frame/1", "$frame/1"]))
+
+    assert plain == {"side": "left"}
+    assert resolve(tool, referenced, {"$frame/1": frame}.__getitem__) == {
+        "frame": frame,
+        "others": (frame, frame),
+        "boxes": None,
+    }
+    with pytest.raises(ToolArgumentError, match=r"frame must be a Frame, \$frame/1 is a int"):
+        resolve(tool, referenced, {"$frame/1": 3}.__getitem__)
+
+
+def test_weights_are_found_by_name_and_the_first_are_the_default() -> None:
+    tool = tool_of(Seen)
+
+    assert tool.named_weights() == SMALL
+    assert tool.named_weights("large") == LARGE
+    with pytest.raises(ConfigurationError, match="no weights 'huge'; it declares small, large"):
+        tool.named_weights("huge")
+    with pytest.raises(ConfigurationError, match="it declares none"):
+        tool_of(reach).named_weights()
+
+
+def test_a_class_is_built_with_the_path_of_its_weights_only(tmp_path: Path) -> None:
+    built = tool_of(Seen).build(tmp_path)
+
+    assert isinstance(built, Seen)
+    assert built.weights == tmp_path
+    with pytest.raises(ConfigurationError, match="runs with weights"):
+        tool_of(Seen).build()
+
+
+def test_a_class_that_cannot_be_loaded_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="load is missing"):
+
+        @expert("test.unloaded")
+        class Unloaded:
+            def __call__(self, of: str) -> str:
+                """Return it."""
+                return of
+
+
+def test_two_distributions_that_claim_one_name_are_both_named() -> None:
+    other = expert("test.seen")(type("Seen", (), {"load": Seen.load, "__call__": Seen.__call__}))
+    other.__module__ = "somebody_elses.experts"
+    registry = Registry()
+    registry.add(Seen)
+
+    with pytest.raises(ConfigurationError, match=r"test_registry and somebody_elses\.experts; rename one"):
+        registry.add(other)
+
+
+def point(value: str) -> metadata.EntryPoint:
+    return metadata.EntryPoint("test.broken", value, "spatial_agent.experts")
+
+
+@pytest.mark.parametrize("value", ["no_such_module_anywhere:tool", "spatial_agent.tools.scene:no_such_name"])
+def test_an_entry_point_that_cannot_be_loaded_is_named(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = {"spatial_agent.experts": [point(value)]}
+    monkeypatch.setattr(metadata, "entry_points", lambda group: points.get(group, []))
+
+    with pytest.raises(ConfigurationError, match=r"tool 'test\.broken' \(.*\) cannot be loaded"):
+        Registry.from_entry_points()
+
+
+def test_a_name_like_no_other_gets_all_names() -> None:
+    registry = Registry()
+    registry.add(reach)
+    registry.add(Seen)
+
+    with pytest.raises(ToolUnavailableError, match=r"there are test\.reach, test\.seen"):
+        registry.get("weather")
+
+
+def test_every_installed_tool_has_a_json_schema() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    registry = Registry.from_entry_points()
+
+    for name in registry:
+        jsonschema.Draft202012Validator.check_schema(registry.get(name).spec.parameters)
