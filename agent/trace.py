@@ -21,7 +21,7 @@ class Step:
         number: Position in the run, from 0.
         seconds: Time since the run began.
         kind: What happened: ``question``, ``load``, ``formalise``, ``plan``, ``call``, ``result``,
-            ``verify``, ``compose``, ``answer``.
+            ``execute``, ``verify``, ``compose``, ``answer``, ``finished``.
         data: The facts, plain JSON.
     """
 

@@ -129,16 +129,20 @@ def test_a_distance_is_measured_by_a_second_route(agent: SpatialAgent) -> None:
         "load",
         "formalise",
         "plan",
+        "call",
+        "result",
         "execute",
         "verify",
         "plan",
+        "call",
+        "result",
         "execute",
         "verify",
         "compose",
         "answer",
         "finished",
     ]
-    assert steps[8].data["verdict"]["checks"][0]["agree"] is True
+    assert steps[12].data["verdict"]["checks"][0]["agree"] is True
 
 
 def test_a_budget_of_one_round_ends_with_the_first_evidence(tmp_path: Path) -> None:
