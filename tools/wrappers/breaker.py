@@ -67,8 +67,8 @@ class Circuits:
         self._circuits: dict[str, _Circuit] = {}
         self._lock = Lock()
 
-    def admit(self, tool: str) -> bool:
-        """Let a call through, and return whether it is the one that tries an open circuit.
+    def admit(self, tool: str) -> object | None:
+        """Let a call through, and return a token if it is the probe that tries an open circuit.
 
         Raises:
             ToolUnavailableError: If the tool is left alone for now.
@@ -76,14 +76,14 @@ class Circuits:
         with self._lock:
             circuit = self._circuits.get(tool)
             if circuit is None or circuit.open_until is None:
-                return False
+                return None
             left_s = circuit.open_until - self._clock()
             if left_s > 0 or circuit.probing:
                 raise ToolUnavailableError(_refusal(tool, circuit, left_s))
             circuit.probing = True
-            return True
+            return circuit
 
-    def settle(self, tool: str, error: ToolError | None, *, probe: bool) -> None:
+    def settle(self, tool: str, error: ToolError | None, *, probe: object | None) -> None:
         """Take notice of how a call ended that was let through.
 
         Args:
@@ -99,20 +99,22 @@ class Circuits:
             elif self._circuits.pop(tool, None) is not None:
                 self._meter.level("spatial_agent_breaker_open", {"tool": tool}, 0)
 
-    def release(self, tool: str, *, probe: bool) -> None:
+    def release(self, tool: str, *, probe: object | None) -> None:
         """Take notice that a call ended before it showed anything, such as a cancelled one."""
         with self._lock:
             self._release(tool, probe)
 
-    def _release(self, tool: str, probe: bool) -> None:
-        if probe and tool in self._circuits:
-            self._circuits[tool].probing = False
+    def _release(self, tool: str, probe: object | None) -> None:
+        circuit = self._circuits.get(tool)
+        # A circuit that was closed meanwhile, and opened anew, has a probe of its own.
+        if circuit is not None and circuit is probe:
+            circuit.probing = False
 
-    def _count(self, tool: str, error: ToolError, probe: bool) -> None:
+    def _count(self, tool: str, error: ToolError, probe: object | None) -> None:
         circuit = self._circuits.setdefault(tool, _Circuit())
         circuit.failures += 1
         circuit.why = str(error)
-        if probe or (circuit.open_until is None and circuit.failures >= self._failures):
+        if circuit is probe or (circuit.open_until is None and circuit.failures >= self._failures):
             circuit.open_until = self._clock() + self._open_s
             circuit.probing = False
             self._meter.level("spatial_agent_breaker_open", {"tool": tool}, 1)
