@@ -1,7 +1,7 @@
 """Measures a source through a runner: experts look at its frames, our own geometry makes the scene map."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import Any, TypeVar
@@ -11,7 +11,9 @@ from spatial_agent.tools.contract import Json, ToolCall, ToolRunner
 from spatial_agent.tools.errors import SpatialAgentError, ToolFailedError, ToolUnavailableError
 from spatial_agent.tools.experts.instances import RecordedInstances, Segmenter
 from spatial_agent.tools.experts.masks import separated_detections
+from spatial_agent.tools.experts.sizes import check_size
 from spatial_agent.tools.mapping.build import build_scene
+from spatial_agent.tools.mapping.facing import with_facings
 from spatial_agent.tools.media import check_geometry
 from spatial_agent.tools.progress import report, stopping
 from spatial_agent.tools.scene import Detections, Frame, FrameSet, InstanceMask, SceneMap
@@ -19,6 +21,8 @@ from spatial_agent.tools.scene import Detections, Frame, FrameSet, InstanceMask,
 Value = TypeVar("Value")
 #: Frames that experts are asked about at once: enough to fill a batch, few enough to keep in memory.
 AT_ONCE = 8
+#: Edges this close to the usual range are no reason to speak, metres.
+ODD_M = 0.1
 
 
 @dataclass(frozen=True)
@@ -174,14 +178,23 @@ async def _in_thread(frames: FrameSet, segmenter: Segmenter) -> SceneMap:
 
     def build() -> SceneMap:
         with stopping(stop):
-            scene = build_scene(frames, segmenter, progress=report)
-        return replace(scene, notes=(*scene.notes, *check_geometry(frames)))
+            scene = with_facings(build_scene(frames, segmenter, progress=report), frames=frames)
+        return replace(scene, notes=(*scene.notes, *check_geometry(frames), *_odd_sizes(scene)))
 
     try:
         return await asyncio.to_thread(build)
     except asyncio.CancelledError:
         stop.set()
         raise
+
+
+def _odd_sizes(scene: SceneMap) -> Iterator[str]:
+    """Say which objects are not of the size such things usually have: a wrong label, or a wrong measurement."""
+    if scene.scale != "metric":
+        return
+    for item in scene.objects:
+        if odd := check_size(item.label, item.box.extent_m, ODD_M, item.box.upright_axis):
+            yield f"{item.id}: {odd}"
 
 
 def _told(name: str, failures: Mapping[int, str], frames: int) -> tuple[str, ...]:

@@ -59,6 +59,11 @@ class Facing:
     how: str
 
     @property
+    def std_rad(self) -> float:
+        """Standard deviation of its direction, radians."""
+        return float(np.radians(self.margin_deg / Z90))
+
+    @property
     def yaw_deg(self) -> float:
         """Its direction, degrees counter-clockwise from +x seen from above, in (-180, 180]."""
         return float(np.degrees(np.arctan2(self.direction[1], self.direction[0])))

@@ -188,15 +188,18 @@ def measure_own_bearing(scene: SceneMap, owner: SceneObject, item: SceneObject) 
     box, owner_box = corrected_box(scene, item), corrected_box(scene, owner)
     angle_deg = own_angle_deg(owner, box.centre_m)
     pull = _turn_per_metre(box.centre_m[:2] - owner_box.centre_m[:2])
-    return _bearing(scene, angle_deg, ((item, box, pull), (owner, owner_box, -pull)))
+    return _bearing(scene, angle_deg, ((item, box, pull), (owner, owner_box, -pull)), owner.facing_error_rad)
 
 
 def _bearing(
-    scene: SceneMap, angle_deg: float, pulls: Sequence[tuple[SceneObject, OrientedBox, Array]]
+    scene: SceneMap,
+    angle_deg: float,
+    pulls: Sequence[tuple[SceneObject, OrientedBox, Array]],
+    ahead_error_rad: float = 0.0,
 ) -> Measurement:
-    if not any(is_measured(item) for item, _, _ in pulls):
+    if not ahead_error_rad and not any(is_measured(item) for item, _, _ in pulls):
         return Measurement.given(angle_deg, "deg", "from box centres")
-    std_deg = float(np.degrees(_centres_std(scene, tuple(pulls))))
+    std_deg = float(np.degrees(np.hypot(_centres_std(scene, tuple(pulls)), ahead_error_rad)))
     return margin_90(angle_deg, min(std_deg, 180.0), "deg", "from box centres")
 
 

@@ -23,7 +23,7 @@ from spatial_agent.tools.mapping.scene_file import scene_from_json, scene_to_jso
 from spatial_agent.tools.scene import PointCloud, SceneMap
 
 #: Changes whenever the same frames would be measured differently, or the file layout changes.
-PIPELINE_VERSION = "1"
+PIPELINE_VERSION = "2"
 SUFFIX = ".scene.npz"
 CLOUD_PARTS = ("xyz_m", "rgb", "weight")
 

@@ -73,4 +73,6 @@ def _with_facing(
     if item.facing is not None:
         return item
     found = next((facing for ask in estimators if (facing := ask(item, frames)) is not None), None)
-    return item if found is None else replace(item, facing=found.direction)
+    if found is None:
+        return item
+    return replace(item, facing=found.direction, facing_error_rad=found.std_rad)

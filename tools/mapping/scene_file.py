@@ -72,6 +72,7 @@ class ObjectModel(_Model):
     label: str = Field(min_length=1)
     box: BoxModel
     facing: Vector | None = Field(default=None, description="Direction of its front.")
+    facing_error_rad: float = Field(default=0.0, ge=0.0, description="Its standard deviation, radians.")
     first_seen_frame: int | None = Field(default=None, ge=0)
     first_seen_s: Number | None = None
     score: Number = Field(default=1.0, ge=0, le=1)
@@ -109,6 +110,8 @@ class QualityModel(_Model):
     pose_drift_m: Number
     up_error_rad: Number
     scale_error: Number
+    shape_error: Number = 0.0
+    focal_error: Number = 0.0
 
 
 class SceneModel(_Model):
@@ -205,6 +208,7 @@ def _object_model(item: SceneObject) -> ObjectModel:
         label=item.label,
         box=box,
         facing=None if item.facing is None else item.facing.tolist(),
+        facing_error_rad=item.facing_error_rad,
         first_seen_frame=item.first_seen_frame,
         first_seen_s=item.first_seen_s,
         score=item.score,
@@ -266,6 +270,7 @@ def _object(model: ObjectModel, upright: Matrix | None) -> SceneObject:
         label=model.label.lower(),
         box=box,
         facing=facing,
+        facing_error_rad=model.facing_error_rad,
         first_seen_frame=model.first_seen_frame,
         first_seen_s=model.first_seen_s,
         score=model.score,

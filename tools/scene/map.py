@@ -47,6 +47,7 @@ class SceneObject:
         box: Its oriented box.
         surface: Observed surface points, or None in a scene of boxes.
         facing: Unit direction of its front in the scene, shape (3,), or None where undefined.
+        facing_error_rad: Standard deviation of a measured `facing`; 0 where it was given.
         first_seen_frame: Index of the first frame in which it covers at least 0.1 % of the pixels.
         first_seen_s: Time of that frame where frames have times.
         score: Confidence of the detector, 0 to 1.
@@ -58,6 +59,7 @@ class SceneObject:
     box: OrientedBox
     surface: PointCloud | None = None
     facing: Array | None = None
+    facing_error_rad: float = 0.0
     first_seen_frame: int | None = None
     first_seen_s: float | None = None
     score: float = 1.0
@@ -68,6 +70,10 @@ class SceneObject:
         if not self.id or not self.label:
             raise InvalidValueError(f"object: expected an id and a label, got {self.id!r}, {self.label!r}")
         check_score(f"{self.id}: score", self.score)
+        if not 0.0 <= self.facing_error_rad < np.inf:
+            raise InvalidValueError(
+                f"{self.id}: facing_error_rad: expected radians of at least 0, got {self.facing_error_rad!r}"
+            )
         if self.facing is not None:
             object.__setattr__(self, "facing", check_direction(f"{self.id}: facing", self.facing))
 
@@ -125,12 +131,17 @@ class SceneQuality:
         pose_drift_m: Robust disagreement between where different frames put the same surface.
         up_error_rad: Standard deviation of the gravity direction.
         scale_error: Relative standard deviation of the metric scale.
+        shape_error: Relative standard deviation of single depths after the best scale, where depth was
+            estimated from pictures; 0 for a sensor.
+        focal_error: Relative standard deviation of the focal length; 0 for calibrated cameras.
     """
 
     depth_noise_m: float
     pose_drift_m: float
     up_error_rad: float
     scale_error: float
+    shape_error: float = 0.0
+    focal_error: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

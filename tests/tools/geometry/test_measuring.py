@@ -291,3 +291,19 @@ def test_without_up_there_is_no_height_no_room_and_no_left() -> None:
 def test_given_boxes_are_never_refitted() -> None:
     scene = ROOM.scene_map()
     assert corrected_box(scene, scene.objects[0]) is scene.objects[0].box
+
+
+def test_an_uncertain_front_widens_what_is_said_from_its_point_of_view() -> None:
+    scene = ROOM.scene_map()
+    sofa, tv = scene.objects[0], scene.objects[1]
+    front = np.array([1.0, 0.0, 0.0])
+    given = measure_own_bearing(scene, replace(sofa, facing=front), tv)
+    known_to_10, known_to_20 = (
+        measure_own_bearing(scene, replace(sofa, facing=front, facing_error_rad=np.radians(std_deg)), tv)
+        for std_deg in (10.0, 20.0)
+    )
+
+    assert given.exact
+    assert known_to_10.value == given.value
+    assert 1.645 * 10 <= (known_to_10.margin or 0.0) <= 2.5 * 10
+    assert known_to_20.margin == pytest.approx(2 * (known_to_10.margin or 0.0))
