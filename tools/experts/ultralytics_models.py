@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from spatial_agent.tools.contract import Weights
 from spatial_agent.tools.errors import ConfigurationError, ToolUnavailableError
+from spatial_agent.tools.experts.open_vocabulary import TextQuery
+from spatial_agent.tools.experts.pretrained import BYTES_PER_PARAMETER
 from spatial_agent.tools.native_imports import install
 from spatial_agent.tools.scene import Detections
 
@@ -40,6 +43,24 @@ class Request:
     def batch_key(self) -> tuple[object, ...]:
         """What requests of one batch must share to give what they give alone."""
         return (self.rgb.shape, self.classes, self.confidence)
+
+
+def yolo_weights(name: str, parameters: int | None = None) -> Weights:
+    """Declare weights of ultralytics, which are put into the weights folder by hand.
+
+    Args:
+        name: Name of the file.
+        parameters: Counted on the architecture, or None where nobody did.
+    """
+    return Weights(
+        name=name,
+        source=f"file:{name}",
+        licence="AGPL-3.0",
+        files=(name,),
+        parameters=parameters,
+        vram_gb=None if parameters is None else round(BYTES_PER_PARAMETER * 1e-9 * parameters, 2),
+        vram_basis="unknown" if parameters is None else "parameters",
+    )
 
 
 def checked_weights(weights: Path) -> Path:
@@ -85,6 +106,25 @@ def predict(model: Any, requests: Sequence[Request], device: str) -> list[Detect
         verbose=False,
     )
     return [_detections(result, model.task) for result in results]
+
+
+def asked_for(query: TextQuery) -> tuple[object, ...]:
+    """Return what open-vocabulary calls must share to be computed together."""
+    return (query.rgb.shape, query.phrases, query.confidence)
+
+
+def predict_words(model: Any, queries: Sequence[TextQuery], device: str) -> list[Detections]:  # noqa: ANN401
+    """Run an open-vocabulary model, told what to look for, on queries that `asked_for` the same.
+
+    Returns:
+        What `predict` does, labelled with the prompts as they were asked.
+    """
+    classes = tuple(range(len(queries[0].phrases)))
+    requests = [Request(query.rgb, classes, query.confidence) for query in queries]
+    return [
+        replace(found, labels=tuple(query.prompts[query.phrases.index(label)] for label in found.labels))
+        for query, found in zip(queries, predict(model, requests, device), strict=True)
+    ]
 
 
 def _detections(result: Any, task: Task) -> Detections:  # noqa: ANN401

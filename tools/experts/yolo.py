@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spatial_agent.tools.contract import Resources, Weights
+from spatial_agent.tools.contract import Resources
 from spatial_agent.tools.experts.batching import each, only, together
 from spatial_agent.tools.experts.masks import separated_detections
 from spatial_agent.tools.experts.pretrained import picture_of
@@ -13,6 +13,7 @@ from spatial_agent.tools.experts.ultralytics_models import (
     checked_weights,
     open_model,
     predict,
+    yolo_weights,
 )
 from spatial_agent.tools.experts.vocabulary import wanted_classes
 from spatial_agent.tools.registry import expert
@@ -22,9 +23,9 @@ from spatial_agent.tools.scene import Detections, Frame
 @expert(
     "instances.yolo",
     weights=(
-        Weights("yolov8n-seg_int8.tflite", "file:yolov8n-seg_int8.tflite", "AGPL-3.0"),
-        Weights("yolo11n-seg.pt", "file:yolo11n-seg.pt", "AGPL-3.0"),
-        Weights("yolo11x-seg.pt", "file:yolo11x-seg.pt", "AGPL-3.0"),
+        yolo_weights("yolov8n-seg_int8.tflite"),
+        yolo_weights("yolo11n-seg.pt", 2_876_848),
+        yolo_weights("yolo11x-seg.pt", 62_142_656),
     ),
     resources=Resources(threads=2, most_batched=8),
 )
