@@ -1,6 +1,7 @@
 """A new expert's distribution: metadata, the module, and its test."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 from spatial_agent.tools.errors import ConfigurationError
@@ -86,11 +87,14 @@ def new_expert(name: str, folder: Path) -> list[Path]:
     if root.exists():
         raise ConfigurationError(f"{root} is already there; choose another name or folder")
     texts = {
-        "pyproject.toml": METADATA,
-        f"{names['module']}.py": MODULE,
-        f"test_{names['module']}.py": TEST,
+        root / "pyproject.toml": METADATA,
+        root / f"{names['module']}.py": MODULE,
+        root / f"test_{names['module']}.py": TEST,
     }
     for file, text in texts.items():
-        content = text.format(**names)
-        write_whole(root / file, lambda path, content=content: path.write_text(content, encoding="utf-8"))
-    return [root / file for file in texts]
+        write_whole(file, partial(_write, text.format(**names)))
+    return list(texts)
+
+
+def _write(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")

@@ -153,7 +153,7 @@ def check_expert(
     if tool.has_state:
         call.load(device)  # type: ignore[attr-defined]
     loaded_s = time.perf_counter() - started
-    trial = _Trial(tool, call, Samples(room or SyntheticRoom.example()), dict(arguments or {}))
+    trial = _Trial(tool, call, Samples.of(room or SyntheticRoom.example()), dict(arguments or {}))
     report["wrong arguments are refused"] = _check_refusals(trial)
     return report | _check_calls(trial, loaded_s)
 

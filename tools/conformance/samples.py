@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from spatial_agent.tools.scene import (
     PointCloud,
     SceneMap,
     SceneQuality,
+    SemanticMap,
+    Tracks,
     TriangleMesh,
 )
 from spatial_agent.tools.synthetic import SyntheticRoom
@@ -40,6 +42,12 @@ class Samples:
         """Film the room when something of it is asked for."""
         self._room = room
 
+    @staticmethod
+    @lru_cache(maxsize=2)
+    def of(room: SyntheticRoom) -> "Samples":
+        """Return the samples of a room, which is filmed once however many experts are checked in it."""
+        return Samples(room)
+
     def ordinary(self, type_name: str) -> tuple[object, ...]:
         """Return a few values of a type, those of one position belonging together; none if unknown."""
         single: dict[str, Callable[[], object]] = {
@@ -47,6 +55,7 @@ class Samples:
             "SceneMap": lambda: self._scene,
             "Room": lambda: self._scene.room,
             "SceneQuality": lambda: self._scene.quality,
+            "Tracks": lambda: self._tracks,
         }
         many: dict[str, Callable[[], Iterable[object]]] = {
             "Frame": lambda: self._frames,
@@ -56,6 +65,7 @@ class Samples:
             "DepthMap": lambda: tuple(frame.depth for frame in self._frames),
             "Detections": lambda: tuple(map(self._detections, self._frames)),
             "InstanceMask": lambda: tuple(self._detections(f).instance_masks()[0] for f in self._frames),
+            "SemanticMap": lambda: map(self._semantic, self._frames),
             "Picture": lambda: tuple(Picture(_rgb(frame), "The room.") for frame in self._frames),
             "PointCloud": lambda: tuple(self._cloud(frame) for frame in self._frames),
             "TriangleMesh": lambda: tuple(_mesh(item.box) for item in self._scene.objects[:FRAMES]),
@@ -80,6 +90,8 @@ class Samples:
             "OrientedBox": _hostile_boxes,
             "SceneMap": self._hostile_scenes,
             "FrameSet": self._hostile_films,
+            "Tracks": self._hostile_tracks,
+            "SemanticMap": self._hostile_semantics,
         }
         return makers[type_name]() if type_name in makers else {}
 
@@ -130,6 +142,22 @@ class Samples:
         boxes = [(x[0] - 0.5, y[0] - 0.5, x[-1] + 0.5, y[-1] + 0.5) for x, y in edges]
         labels = tuple(self._film.instance_labels[int(number)] for number in numbers)
         return Detections(np.array(boxes, float).reshape(-1, 4), np.full(len(labels), 0.9), labels, masks)
+
+    @property
+    def _tracks(self) -> Tracks:
+        names = self._film.instance_labels
+        masks = [
+            tuple(
+                InstanceMask(_ids(frame) == number, names[int(number)], 0.9, int(number))
+                for number in np.unique(_ids(frame))
+                if number
+            )
+            for frame in self._frames
+        ]
+        return Tracks(tuple(frame.header.index for frame in self._frames), tuple(masks))
+
+    def _semantic(self, frame: Frame) -> SemanticMap:
+        return SemanticMap(_ids(frame), ("wall", *self._film.instance_labels.values()))
 
     def _hostile_frames(self) -> dict[str, object]:
         frame = self._frames[0]
@@ -189,6 +217,22 @@ class Samples:
             "full": InstanceMask(np.ones(shape, bool), "chair"),
             "of another size": InstanceMask(np.ones((3, 5), bool), "chair"),
             "of no pixel": InstanceMask(np.ones((0, 0), bool), UNICODE),
+        }
+
+    def _hostile_tracks(self) -> dict[str, object]:
+        frames = self._tracks.frames
+        small = InstanceMask(np.ones((3, 5), bool), UNICODE, instance_id=1)
+        return {
+            "of no frame": Tracks((), ()),
+            "of nothing": Tracks(frames, ((),) * len(frames)),
+            "of other frames": Tracks(tuple(index + 10_000 for index in frames), self._tracks.masks),
+            "of another size": Tracks(frames, ((small,),) * len(frames)),
+        }
+
+    def _hostile_semantics(self) -> dict[str, object]:
+        return {
+            "of one pixel": SemanticMap(np.zeros((1, 1), np.uint16), (UNICODE,)),
+            "of walls alone": SemanticMap(np.zeros_like(_ids(self._frames[0])), ("wall",)),
         }
 
     def _hostile_scenes(self) -> dict[str, object]:

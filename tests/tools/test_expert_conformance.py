@@ -1,0 +1,57 @@
+"""Installed tools do what every expert must: those without weights, and those whose real weights are here."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from _pytest.mark.structures import ParameterSet
+
+from spatial_agent.services.model_store import ModelStore
+from spatial_agent.tools.conformance import check_expert, failures
+from spatial_agent.tools.registry import Registry
+from spatial_agent.tools.synthetic import SyntheticRoom
+
+EXAMPLE = SyntheticRoom.example()
+ROOM = replace(EXAMPLE, cameras=EXAMPLE.cameras[:6])
+#: Arguments of an ordinary call that the types do not tell.
+ARGUMENTS: Mapping[str, Mapping[str, object]] = {
+    "camera_direction": {"target": "sofa", "frame": 0},
+    "draw": {"marks": [{"kind": "box", "xyxy_px": [20.0, 20.0, 90.0, 70.0], "label": "sofa"}]},
+    "order": {"kinds": ["table", "tv", "trash can"]},
+}
+#: Faults that the suite found and that are still there.
+KNOWN = {
+    "detect.yolox": "a picture of no pixel breaks it",
+    "mesh": "surfaces differ from run to run; edges of voxels that cannot be are refused by Open3D",
+    "order": "no kinds at all break it",
+    "size": "the benchmark's own size lies outside the interval of the measured one",
+    "text.rapidocr": "a picture of no pixel breaks it",
+    "zoom": "factors that are no number break it",
+}
+SLOW = {"mesh", "text.rapidocr"}
+REGISTRY = Registry.from_entry_points()
+
+
+def cases(names: Iterable[str]) -> list[ParameterSet]:
+    known = {name: [pytest.mark.xfail(reason=reason)] for name, reason in KNOWN.items()}
+    slow = {name: [pytest.mark.slow] for name in SLOW}
+    return [pytest.param(name, marks=known.get(name, []) + slow.get(name, [])) for name in names]
+
+
+@pytest.mark.parametrize("name", cases(name for name in REGISTRY if not REGISTRY.get(name).weights))
+def test_it_does_what_every_tool_must(name: str) -> None:
+    report = check_expert(REGISTRY.get(name), room=ROOM, arguments=ARGUMENTS.get(name))
+
+    assert failures(report) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", cases(["detect.yolox"]))
+def test_it_does_so_with_its_real_weights(name: str, weights: Path) -> None:
+    pytest.importorskip("ncnn")
+    tool = REGISTRY.get(name)
+
+    report = check_expert(tool, weights=ModelStore(weights).locate(tool.weights[0]), room=ROOM)
+
+    assert failures(report) == {}
