@@ -12,7 +12,7 @@ the inputs are what the mapping stage observes, `Provenance` and `SceneQuality`,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,10 @@ VSI_GRID_M = 0.03
 OUTLINE = 1.0
 #: A camera looks at a wall within 60 degrees of square.
 LOOKING = 0.5
+#: Share of the error of estimated depth that does not move the ends of one thing alike.
+SHAPE = 0.75
+#: What the border of the image cut in every frame goes on by about this share of what was seen of it.
+CUT_SHARE = 0.5
 #: How far the part of the floor that decides its level is from an object, metres.
 TILT_ARM_M = 1.5
 #: Viewing distance assumed where a scene does not keep its cameras, metres.
@@ -64,11 +68,14 @@ class SurfaceError:
             for small errors in proportion.
         std_m: Standard deviation of everything else.
         unseen_m: Standard deviation of how far the object goes on unseen; outward only.
+        per_focal_m: How far it moves back along the direction where the focal length is taken too long by a
+            factor of 2; for small errors in proportion.
     """
 
     per_scale_m: float
     std_m: float
     unseen_m: float = 0.0
+    per_focal_m: float = 0.0
 
 
 def is_measured(item: SceneObject) -> bool:
@@ -91,8 +98,10 @@ def surface_error(scene: SceneMap, item: SceneObject, xyz_m: Array, outward: Arr
     away_m = _mean_view_m(cameras, xyz_m, outward)
     own_m = np.linalg.norm([DRIFT * _drift_m(scene), PIXEL * pixel_m(cameras, xyz_m), LEAST_M])
     own_m *= UPRIGHT if abs(outward[2]) > 0.9 else 1.0
+    own_m = np.hypot(own_m, SHAPE * shape_std(scene) * float(away_m @ outward))
     unseen_m = _unseen_m(scene, item, xyz_m, outward)
-    return SurfaceError(float(away_m @ outward), float(own_m), unseen_m)
+    aside_m = float(_mean_aside_m(cameras, xyz_m) @ outward) if focal_std(scene) else 0.0
+    return SurfaceError(float(away_m @ outward), float(own_m), unseen_m, aside_m)
 
 
 def _unseen_m(scene: SceneMap, item: SceneObject, xyz_m: Array, outward: Array) -> float:
@@ -100,12 +109,25 @@ def _unseen_m(scene: SceneMap, item: SceneObject, xyz_m: Array, outward: Array) 
     to_floor_m = 0.0
     if scene.up is not None and outward[2] < -0.9 and seen < BOTTOM_SEEN:
         to_floor_m = max(0.0, float(xyz_m[2])) / Z90
-    return max(UNSEEN_M * (1.0 - seen), to_floor_m)
+    beyond_image_m = 0.0
+    if item.provenance is not None and item.provenance.cut_off:
+        beyond_image_m = CUT_SHARE * float(np.abs(outward @ item.box.world_from_box) @ item.box.extent_m)
+    return max(max(UNSEEN_M, beyond_image_m) * (1.0 - seen), to_floor_m)
 
 
 def scale_std(scene: SceneMap) -> float:
     """Return the relative standard deviation of the depth scale."""
     return max(SCALE_PRIOR, scene.quality.scale_error if scene.quality else 0.0)
+
+
+def shape_std(scene: SceneMap) -> float:
+    """Return the relative standard deviation of single depths besides their scale."""
+    return scene.quality.shape_error if scene.quality else 0.0
+
+
+def focal_std(scene: SceneMap) -> float:
+    """Return the relative standard deviation of the focal length."""
+    return scene.quality.focal_error if scene.quality else 0.0
 
 
 def combined_std(
@@ -120,8 +142,9 @@ def combined_std(
     """
     factors = np.ones(len(errors)) if weights is None else np.asarray(weights)
     common = scale_std(scene) * float(np.dot(factors, [error.per_scale_m for error in errors]))
+    aside = focal_std(scene) * float(np.dot(factors, [error.per_focal_m for error in errors]))
     own = factors * [float(np.hypot(error.std_m, error.unseen_m)) for error in errors]
-    return float(np.hypot(common, np.linalg.norm(own)))
+    return float(np.linalg.norm([common, aside, np.linalg.norm(own)]))
 
 
 def one_sided_std(scene: SceneMap, errors: Sequence[SurfaceError]) -> tuple[float, float]:
@@ -129,7 +152,7 @@ def one_sided_std(scene: SceneMap, errors: Sequence[SurfaceError]) -> tuple[floa
 
     What was not seen of an object makes it longer, and brings it nearer to others, never the reverse.
     """
-    seen = [SurfaceError(error.per_scale_m, error.std_m) for error in errors]
+    seen = [replace(error, unseen_m=0.0) for error in errors]
     return combined_std(scene, seen), combined_std(scene, errors)
 
 
@@ -153,7 +176,8 @@ def height_std(scene: SceneMap, item: SceneObject, height_m: float, outward: Arr
     point_m = np.array([*item.box.centre_m[:2], height_m])
     error = surface_error(scene, item, point_m, outward)
     tilt_m = scene.quality.up_error_rad * TILT_ARM_M if scene.quality else 0.0
-    return float(np.linalg.norm([scale_std(scene) * height_m, error.std_m, error.unseen_m, tilt_m]))
+    common = float(np.hypot(scale_std(scene), focal_std(scene)))
+    return float(np.linalg.norm([common * height_m, error.std_m, error.unseen_m, tilt_m]))
 
 
 def room_std(scene: SceneMap, room: Room, polygon_m: Array) -> float:
@@ -166,14 +190,16 @@ def room_std(scene: SceneMap, room: Room, polygon_m: Array) -> float:
     """
     ends_m = np.roll(polygon_m, -1, axis=0)
     outward_m = (ends_m - polygon_m)[:, ::-1] * (1, -1)
-    per_scale_m2 = sum(
+    per_scale_m2 = [
         float(np.linalg.norm(side_m)) * _wall_per_scale_m(scene, middle_m, side_m)
         for middle_m, side_m in zip((polygon_m + ends_m) / 2, outward_m, strict=True)
         if side_m.any()
-    )
+    ]
+    common = float(np.hypot(scale_std(scene), focal_std(scene))) * sum(per_scale_m2)
+    each = SHAPE * shape_std(scene) * float(np.linalg.norm(per_scale_m2))
     ends_m2 = [end for end in (room.area_low_m2, room.area_high_m2) if end is not None]
     half_m2 = max((abs(end - room.area_m2) for end in ends_m2), default=0.0)
-    return float(np.hypot(scale_std(scene) * per_scale_m2, OUTLINE * half_m2 / NORMAL_Z90))
+    return float(np.linalg.norm([common, each, OUTLINE * half_m2 / NORMAL_Z90]))
 
 
 def _wall_per_scale_m(scene: SceneMap, middle_m: Array, outward: Array) -> float:
@@ -252,4 +278,15 @@ def _mean_view_m(cameras: Sequence[SceneCamera], xyz_m: Array, outward: Array) -
     # Mapping trusts a view by its precision, and depth noise grows with the square of the range.
     weights = np.linalg.norm(views_m, axis=1) ** -4.0
     mean: Array = weights @ views_m / weights.sum()
+    return mean
+
+
+def _mean_aside_m(cameras: Sequence[SceneCamera], xyz_m: Array) -> Array:
+    """Return the mean way to a point from the point at its depth on the cameras' axes, shape (3,)."""
+    if not cameras:
+        return np.zeros(3)
+    views_m = np.array([xyz_m - camera.pose.position_m for camera in cameras])
+    ahead = np.array([camera.pose.forward for camera in cameras])
+    aside_m = views_m - np.sum(views_m * ahead, axis=1, keepdims=True) * ahead
+    mean: Array = aside_m.mean(axis=0)
     return mean

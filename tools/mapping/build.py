@@ -23,8 +23,6 @@ Array = NDArray[np.float64]
 
 #: Points kept in all sightings together, however many frames there are, and per sighting.
 ALL_POINTS, LEAST_POINTS, MOST_POINTS = 400_000, 400, 4000
-#: Relative standard deviation of the depth scale that a sensor's calibration is trusted to.
-SENSOR_SCALE_ERROR = 0.01
 
 
 def build_scene(frames: FrameSet, segmenter: Segmenter, *, progress: Progress | None = None) -> SceneMap:
@@ -51,7 +49,14 @@ def build_scene(frames: FrameSet, segmenter: Segmenter, *, progress: Progress | 
     cameras = scene_cameras(frames, scene_from_scan)
     cloud = fused.cloud.moved(scene_from_scan)
     objects, notes = watch.objects(scene_from_scan, cloud.xyz_m, up_known=floor.up is not None, tell=tell)
-    quality = SceneQuality(fused.depth_noise_m, fused.pose_drift_m, floor.up_error_rad, SENSOR_SCALE_ERROR)
+    quality = SceneQuality(
+        fused.depth_noise_m,
+        fused.pose_drift_m,
+        floor.up_error_rad,
+        watch.scale_error,
+        watch.shape_error,
+        max(header.focal_error for header in frames.headers),
+    )
     room, room_note = None, "up is unknown, so there is no room outline"
     if floor.up is not None:
         estimate = estimate_room(cloud, cameras, drift_m=max(fused.pose_drift_m, 0.01))
@@ -84,6 +89,8 @@ class _Watch:
     sightings: dict[int, list[Sighting]] = field(default_factory=dict)
     views: dict[int, CoarseView] = field(default_factory=dict)
     relative: bool = False
+    scale_error: float = 0.0
+    shape_error: float = 0.0
 
     def load(self, index: int, rgb: bool, depth: bool, instances: bool) -> Frame:
         """Decode a frame and lift its masks."""
@@ -97,6 +104,8 @@ class _Watch:
                 index, frame.depth, header.intrinsics, header.pose.camera_from_world
             )
             self.relative |= frame.depth.scale == "relative"
+            self.scale_error = max(self.scale_error, frame.depth.scale_error)
+            self.shape_error = max(self.shape_error, frame.depth.shape_error)
         return frame
 
     def objects(

@@ -186,7 +186,7 @@ def _fused(grid: VoxelSums, views: list[View], reduction: _Reduction, total: int
     notes = []
     if reduction.count < total:
         notes.append(f"{total - reduction.count} of {total} frames lack depth, pose or intrinsics: left out")
-    if drift_m is None:
+    if drift_m is None and reduction.count > 1:
         notes.append("no two frames compared saw the same surface: how well poses agree is not known")
     return FusedCloud(
         PointCloud(xyz_m, rgb, sums[7].astype(float)),

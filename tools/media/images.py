@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from spatial_agent.tools.errors import SourceError
-from spatial_agent.tools.media.calibration import calibrate
+from spatial_agent.tools.media.calibration import calibrate, describe_intrinsics
+from spatial_agent.tools.media.exif import focal_length
 from spatial_agent.tools.media.layout import Layout, ReadOptions
 from spatial_agent.tools.media.listing import list_images
 from spatial_agent.tools.media.pixels import SUFFIXES, read_image_header
@@ -20,8 +21,13 @@ def _has_images(path: Path) -> bool:
 
 
 def _read_image(path: Path, options: ReadOptions) -> FrameSet:
-    frames = (FrameFiles(path, intrinsics=options.intrinsics),)
-    return open_recording(Recording(path, IMAGE.title, frames, upright=True), options)
+    frame = FrameFiles(path, intrinsics=options.intrinsics)
+    notes: tuple[str, ...] = ()
+    if options.intrinsics is None and (focal := focal_length(path)) is not None:
+        camera = focal.intrinsics(*read_image_header(path).upright_size)
+        frame = FrameFiles(path, intrinsics=camera, focal_error=focal.error)
+        notes = (describe_intrinsics(camera, f"{focal.how}, give or take {focal.error:.0%}"),)
+    return open_recording(Recording(path, IMAGE.title, (frame,), upright=True, notes=notes), options)
 
 
 def _read_images(folder: Path, options: ReadOptions) -> FrameSet:

@@ -26,6 +26,8 @@ SIXTEEN_BIT = ("I;16", "I;16B", "I;16L")
 PGM_HEADER = re.compile(rb"P5(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)\s")
 #: EXIF tag that says how a photograph is turned; 1 is upright, 5 to 8 swap width and height.
 ORIENTATION = 274
+#: Where the tags about the photograph itself lie.
+EXIF_IFD = 0x8769
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,19 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         if isinstance(error, SourceError):
             raise
         raise SourceError(f"{path}: the image is damaged or truncated ({error}); copy it again") from error
+
+
+def read_exif(path: Path) -> dict[int, object]:
+    """Read what a camera wrote into a JPEG, by number of the tag; empty for other formats.
+
+    Raises:
+        SourceError: If it is no image.
+    """
+    with _opened(path) as image:
+        if image.format not in ("JPEG", "MPO"):
+            return {}
+        exif = image.getexif()
+        return {**exif, **exif.get_ifd(EXIF_IFD)}
 
 
 def check_pixel_count(path: Path, width: int, height: int) -> None:

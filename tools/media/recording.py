@@ -29,6 +29,7 @@ class FrameFiles:
         pose: Where the camera stands, or None.
         intrinsics: The pinhole of depth and resampled colour, or None.
         time_s: Seconds, from any zero, or None.
+        focal_error: Relative standard deviation of the focal length; 0 where it was calibrated.
     """
 
     color: Path
@@ -37,6 +38,7 @@ class FrameFiles:
     pose: CameraPose | None = None
     intrinsics: CameraIntrinsics | None = None
     time_s: float | None = None
+    focal_error: float = 0.0
 
     @property
     def paths(self) -> tuple[Path | None, Path | None, Path | None]:
@@ -149,6 +151,7 @@ def _headers(frames: tuple[FrameFiles, ...]) -> tuple[FrameHeader, ...]:
             time_s=None if files.time_s is None else files.time_s - start_s,
             has_depth=files.depth is not None,
             has_instances=files.instances is not None,
+            focal_error=files.focal_error,
         )
         for index, files in enumerate(frames)
     )
@@ -208,10 +211,10 @@ def _lacking(recording: Recording) -> tuple[str, ...]:
 
 def lacking_note(lacking: list[str], count: int) -> str:
     """Say that parts are missing and what follows from it."""
-    which = "This frame has" if count == 1 else "Not every frame has"
-    no = "no " if count == 1 else ""
+    if count == 1:
+        return f"This frame has no {', '.join(lacking)}: what measuring needs of them has to be estimated."
     return (
-        f"{which} {no}{', '.join(lacking)}: measuring needs posed depth, and working out what is "
+        f"Not every frame has {', '.join(lacking)}: measuring needs posed depth, and working out what is "
         "missing from the pictures is not built yet."
     )
 

@@ -21,7 +21,7 @@ def test_an_image_opens_and_says_what_it_lacks(tmp_path: Path) -> None:
     assert (frames.name, frames.layout, len(frames)) == ("room.png", "image", 1)
     assert not frames.has_depth
     assert not frames.has_poses
-    for word in ("no depth, poses, intrinsics", "not built yet"):
+    for word in ("no depth, poses, intrinsics", "estimated"):
         assert word in frames.notes[-1]
     rgb = frames.load(0).rgb
     assert rgb is not None
