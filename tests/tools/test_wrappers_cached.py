@@ -1,12 +1,9 @@
 """The result cache: equal calls run once, all that decides a result counts, and no run sees another."""
 
 import asyncio
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +13,7 @@ from spatial_agent.tools.contract import Finding, ToolCall, ToolResult, Weights
 from spatial_agent.tools.errors import ToolFailedError, ToolTimeoutError
 from spatial_agent.tools.local_runner import LocalRunner
 from spatial_agent.tools.registry import Registry, Tool, expert
-from spatial_agent.tools.scene import DepthMap, Frame, FrameHeader, PointCloud
-from spatial_agent.tools.value_store import ValueStore
+from spatial_agent.tools.scene import DepthMap, Frame, FrameHeader
 from spatial_agent.tools.wrappers import Cached, ResultCache
 from spatial_agent.tools.wrappers.cached import declared_weights
 
@@ -246,89 +242,6 @@ def test_lists_in_results_are_not_shared_between_runs() -> None:
     assert sorted(RUNS) == ["far", "listed"]
 
 
-def test_memory_is_bounded_and_the_least_recently_used_goes_first() -> None:
-    cache = ResultCache(limit_bytes=3 * 4000 + 3 * 500)
-    for key in ("a", "b", "c"):
-        cache.put(key, DepthMap(np.ones((10, 100), np.float32)), 1.0)
-    cache.find("a")
-    cache.put("d", DepthMap(np.ones((10, 100), np.float32)), 1.0)
-    assert [key for key in "abcd" if cache.find(key)] == ["a", "c", "d"]
-    cache.put("huge", DepthMap(np.ones((100, 1000), np.float32)), 1.0)
-    assert [key for key in ("a", "c", "d", "huge") if cache.find(key)] == ["a", "c", "d"]
-
-
-def test_results_outlive_the_process_on_disk(tmp_path: Path) -> None:
-    for _ in range(2):
-        cache = ResultCache(store=ValueStore(tmp_path, 10**9), worth_s=0.0)
-        runner = run_of(cache)
-        depth = runner.value(ask(runner, "depth.bright", frame="$frame/1").handle or "")
-        assert isinstance(depth, DepthMap)
-        assert (depth.z_m == 7.0).all()
-        assert ask(runner, "far", depth="$depth/1").evidence[0].finding.value == 7.0
-    assert RUNS == ["depth.bright", "far"]
-
-
-ELSEWHERE = """
-import asyncio, sys
-from pathlib import Path
-import numpy as np
-from spatial_agent.tools.conformance_tools import conformance_registry
-from spatial_agent.tools.contract import ToolCall
-from spatial_agent.tools.local_runner import LocalRunner
-from spatial_agent.tools.value_store import ValueStore
-from spatial_agent.tools.wrappers import Cached, ResultCache
-
-registry = conformance_registry()
-cache = ResultCache(store=ValueStore(Path(sys.argv[1]), 10**9), worth_s=0.0)
-runner = Cached(LocalRunner(registry), registry, cache)
-call = ToolCall("c", "conformance.ramp", {"height": 3, "width": 5, "start_m": 0.25})
-result = asyncio.run(runner.call(call))
-print(result.cached, runner.value(result.handle).z_m.sum())
-"""
-
-
-def test_another_process_finds_them(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", ELSEWHERE, str(tmp_path)]
-    outputs = [
-        subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
-        for _ in range(2)
-    ]
-    total = str(np.float32(sum(range(15)) + 15 * 0.25))
-    assert outputs == [["False", total], ["True", total]]
-
-
-def test_what_is_measured_at_once_is_not_worth_a_file(tmp_path: Path) -> None:
-    cache = ResultCache(store=ValueStore(tmp_path, 10**9), worth_s=60.0)
-    ask(run_of(cache), "depth.bright", frame="$frame/1")
-    assert list(tmp_path.iterdir()) == []
-
-
-@dataclass(frozen=True)
-class Private:
-    """A frozen result of a class nobody declared."""
-
-    number: int
-
-
-def test_what_cannot_be_written_stays_in_memory(tmp_path: Path) -> None:
-    cache = ResultCache(store=ValueStore(tmp_path, 10**9), worth_s=0.0)
-    cache.put("key", Private(3), 1.0)
-    found = cache.find("key")
-    assert found is not None
-    assert found.value == Private(3)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_full_disk_costs_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: ValueStore, value: object) -> str:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(ValueStore, "put", full)
-    runner = run_of(ResultCache(store=ValueStore(tmp_path, 10**9), worth_s=0.0))
-    assert ask(runner, "depth.bright", frame="$frame/1").error is None
-    assert ask(runner, "depth.bright", frame="$frame/1").cached
-
-
 class Slow(LocalRunner):
     """Measures when told to."""
 
@@ -482,21 +395,3 @@ def test_results_found_and_measured_never_take_each_others_names() -> None:
 
     handles = [result.handle for result in asyncio.run(run())]
     assert len(set(handles)) == len(handles)
-
-
-def test_a_value_let_go_of_costs_the_cache_nothing() -> None:
-    cache = ResultCache()
-    runner = run_of(cache)
-    runner.drop(ask(runner, "depth.bright", frame="$frame/1").handle or "")
-    again = ask(runner, "depth.bright", frame="$frame/1")
-    assert again.cached
-    assert again.handle == "$depth/2"
-
-
-def test_scene_values_are_handed_on_without_a_copy() -> None:
-    cache = ResultCache()
-    cloud = PointCloud(np.zeros((1000, 3)))
-    cache.put("key", cloud, 1.0)
-    found = cache.find("key")
-    assert found is not None
-    assert found.value is cloud
