@@ -104,7 +104,8 @@ class DeeplabStructure:
         seen = np.full((INPUT_PX, INPUT_PX, 3), PADDING_GREY, np.uint8)
         picture = Image.fromarray(rgb)
         seen[: shown[0], : shown[1]] = picture.resize(shown[::-1], Image.Resampling.BILINEAR)
-        return SemanticMap(_enlarged(self._classes(seen)[: shown[0], : shown[1]], (height, width)), CLASSES)
+        found = SemanticMap(self._classes(seen)[: shown[0], : shown[1]], CLASSES)
+        return found.resized(height, width)
 
     def batch(self, calls: Sequence[Mapping[str, Any]]) -> list[SemanticMap | Exception]:
         """Take several calls; the network takes one picture at a time."""
@@ -117,13 +118,3 @@ class DeeplabStructure:
         self._interpreter.invoke()
         classes: NDArray[np.uint16] = self._interpreter.get_tensor(found["index"])[0].astype(np.uint16)
         return classes
-
-
-def _enlarged(classes: NDArray[np.uint16], size: tuple[int, int]) -> NDArray[np.uint16]:
-    """Return classes at another size of the same view: that of the pixel each centre falls on."""
-    rows, columns = (
-        ((np.arange(wanted) + 0.5) * given / wanted).astype(int)
-        for wanted, given in zip(size, classes.shape, strict=True)
-    )
-    nearest: NDArray[np.uint16] = classes[rows[:, None], columns]
-    return nearest

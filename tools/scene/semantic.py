@@ -47,6 +47,19 @@ class SemanticMap:
         shown: NDArray[np.bool_] = np.isin(self.labels, numbers)
         return shown
 
+    def resized(self, height: int, width: int) -> "SemanticMap":
+        """Return the same view with another number of pixels, each as the pixel its centre falls on.
+
+        >>> SemanticMap(np.array([[0, 1]], np.uint16), ("wall", "floor")).resized(1, 4).labels.tolist()
+        [[0, 0, 1, 1]]
+        """
+        rows, columns = (
+            ((np.arange(wanted) + 0.5) * given / wanted).astype(int)
+            for wanted, given in zip((height, width), self.labels.shape, strict=True)
+        )
+        at = rows[:, None], columns
+        return SemanticMap(self.labels[at], self.names, None if self.score is None else self.score[at])
+
     @property
     def shares(self) -> dict[str, float]:
         """Share of the pixels of each class that is shown, the greatest first."""

@@ -21,6 +21,14 @@ def test_shares_add_up_and_leave_out_what_is_not_there() -> None:
     assert SemanticMap(LABELS, NAMES).shares == pytest.approx({"floor": 4 / 6, "wall": 1 / 6, "door": 1 / 6})
 
 
+def test_another_number_of_pixels_shows_the_same_view() -> None:
+    score = np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]], np.float32)
+    larger = SemanticMap(LABELS, NAMES, score).resized(4, 9)
+    np.testing.assert_array_equal(larger.labels, LABELS.repeat(2, axis=0).repeat(3, axis=1))
+    np.testing.assert_array_equal(larger.score, score.repeat(2, axis=0).repeat(3, axis=1))
+    np.testing.assert_array_equal(larger.resized(2, 3).labels, LABELS)
+
+
 def test_it_cannot_be_written_to_and_small_numbers_are_widened() -> None:
     shown = SemanticMap(LABELS.astype(np.uint8), NAMES, np.full((2, 3), 0.5, np.float32))
     assert shown.labels.dtype == np.uint16
