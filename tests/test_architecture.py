@@ -35,6 +35,8 @@ WITH_EXTRAS = {
     ROOT / "tools" / "native_imports.py",
     ROOT / "services" / "weights_origin.py",
     ROOT / "services" / "metrics.py",
+    ROOT / "services" / "runners.py",
+    *(ROOT / "services").glob("ray_*.py"),
 }
 GEOMETRY_NEEDS = {"numpy", "scipy", "shapely", "spatial_agent"}
 
