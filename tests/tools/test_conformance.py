@@ -293,7 +293,9 @@ def test_a_type_without_sample_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "type_name", ["Frame", "DepthMap", "Detections", "SceneMap", "FrameSet", "PointCloud"]
+    "type_name",
+    ["DepthMap", "Detections", "Frame", "FrameSet", "InstanceMask", "OrientedBox", "Picture", "PointCloud"]
+    + ["SceneMap", "SemanticMap", "Tracks", "TriangleMesh"],
 )
 def test_samples_belong_together_and_have_hostile_kin(type_name: str) -> None:
     samples = Samples(ROOM)

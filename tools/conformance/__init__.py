@@ -1,7 +1,7 @@
 """What every expert must do, checked on a synthetic room; anybody's expert can be put to it.
 
->>> from spatial_agent.tools.registry import Registry
->>> report = check_expert(Registry.from_entry_points().get("count"), arguments={"kind": "chair"})
+>>> from spatial_agent.tools.skills.counting import count
+>>> report = check_expert(count, arguments={"kind": "chair"})
 >>> failures(report)
 {}
 """
