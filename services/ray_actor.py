@@ -20,7 +20,7 @@ from spatial_agent.tools import errors
 from spatial_agent.tools.binding import as_tool_error
 from spatial_agent.tools.contract import Finding
 from spatial_agent.tools.errors import ToolCrashedError, ToolError, ToolUnavailableError
-from spatial_agent.tools.registry import Tool, tool_of
+from spatial_agent.tools.registry import tool_of
 
 GIGA = 1e9
 #: Address space beyond an expert's own for threads' stacks and allocators' arenas.
@@ -112,18 +112,17 @@ class ExpertActor:
     """One replica of an expert.
 
     Args:
+        name: The tool's name.
         target: The pickled function or class; it is unpickled only after the limits are set.
         limits: What it may use.
     """
 
-    def __init__(self, target: bytes, limits: Limits) -> None:
-        """Set the limits, then import the expert's module."""
+    def __init__(self, name: str, target: bytes, limits: Limits) -> None:
+        """Set the limits; whatever can go wrong has to wait for `load`, which can tell of it."""
+        self._name = name
         os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(limits.threads)))  # noqa: TID251
+        self._target = target
         self._limits = limits
-        self._tool: Tool = tool_of(pickle.loads(target))
-        target_ = self._tool.target
-        self._check = ReturnCheck(self._tool.name, target_.__call__ if self._tool.has_state else target_)  # type: ignore[operator]
-        self._expert: Any = self._tool.target
         self._resident_before = _resident_bytes()
         if limits.memory_gb is not None and not limits.on_gpu:
             limit = _mapped_bytes() + limits.store_bytes + ROOM_BYTES + int(limits.memory_gb * GIGA)
@@ -146,14 +145,20 @@ class ExpertActor:
         """
         started = time.perf_counter()
         error = None
-        if self._tool.has_state:
-            try:
-                self._expert = self._tool.build(Path(weights) if weights else None)
-                self._expert.load(device)
-            except BaseException as raised:  # whatever happens in foreign code is told, not raised
-                error = self._load_error(raised)
+        try:
+            self._build(weights, device)
+        except BaseException as raised:  # whatever happens in foreign code is told, not raised
+            error = self._load_error(raised)
         _limit_torch(self._limits.threads)
         return Report((Outcome(error),), time.perf_counter() - started, _gpu_gb())
+
+    def _build(self, weights: str | None, device: str) -> None:
+        tool = tool_of(pickle.loads(self._target))
+        self._expert: Any = tool.build(Path(weights) if weights else None)
+        called: Any = tool.target
+        self._check = ReturnCheck(tool.name, called.__call__ if tool.has_state else called)
+        if tool.has_state:
+            self._expert.load(device)
 
     def run(self, jobs: Sequence[Job], *objects: object) -> tuple[object, ...]:
         """Run calls together; returns a `Report`, then each call's value (None where it failed).
@@ -194,9 +199,7 @@ class ExpertActor:
             # `batch` broke down as a whole; whoever is not to blame still gets an answer.
             return [self._single(call) for call in calls]
         if len(values) != len(calls):
-            message = (
-                f"{self._tool.name} gave back {len(values)} results for {len(calls)} calls; tell its author"
-            )
+            message = f"{self._name} gave back {len(values)} results for {len(calls)} calls; tell its author"
             return [ToolCrashedError(message)] * len(calls)
         return values
 
@@ -222,17 +225,17 @@ class ExpertActor:
         if _is_out_of_memory(raised):
             limit = self._limits.memory_gb
             allowed = f"; its limit is {limit:g} GB" if limit is not None else ""
-            return ToolCrashedError(f"{self._tool.name} ran out of memory{allowed}; ask for less at once")
+            return ToolCrashedError(f"{self._name} ran out of memory{allowed}; ask for less at once")
         if not isinstance(raised, Exception) or not _can_speak(raised):
             raised = RuntimeError(f"a {type(raised).__name__}")
-        return portable(as_tool_error(self._tool.name, raised))
+        return portable(as_tool_error(self._name, raised))
 
     def _load_error(self, raised: BaseException) -> ToolError:
         if isinstance(raised, ToolUnavailableError):
             return portable(raised)
         said = str(raised) if _can_speak(raised) else "without a word"
         reason = said if isinstance(raised, ToolError) else f"{type(raised).__name__}: {said}"
-        return ToolUnavailableError(f"{self._tool.name} could not be loaded ({reason}); choose another tool")
+        return ToolUnavailableError(f"{self._name} could not be loaded ({reason}); choose another tool")
 
 
 def portable(error: ToolError) -> ToolError:

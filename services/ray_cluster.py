@@ -83,15 +83,6 @@ class RayCluster:
             self._clear()
 
     @property
-    def resources(self) -> Mapping[str, float]:
-        """What the nodes that are alive have in all: ``CPU``, ``GPU`` and named resources."""
-        totals: dict[str, float] = {}
-        for node in self.nodes:
-            for name, amount in node["Resources"].items():
-                totals[name] = totals.get(name, 0.0) + amount
-        return totals
-
-    @property
     def nodes(self) -> list[dict[str, Any]]:
         """What Ray knows of each node that is alive."""
         return alive_nodes()

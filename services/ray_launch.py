@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ray import cloudpickle
 from ray.exceptions import RayError
 
-from spatial_agent.services.admission import Busy, Evict, Gpu, Grant, Holding, Probe, admit, needed_gb
+from spatial_agent.services.admission import Grant, Probe
 from spatial_agent.services.ray_actor import Limits
 from spatial_agent.services.ray_cluster import RayCluster
+from spatial_agent.services.ray_gpu_room import GpuRoom
 from spatial_agent.services.ray_replica import Place, Replica, ReplicaDiedError
 from spatial_agent.services.ray_requests import PoolOptions
 from spatial_agent.tools.contract import Weights
@@ -19,10 +20,9 @@ from spatial_agent.tools.errors import ToolUnavailableError
 from spatial_agent.tools.local_experts import Locate
 from spatial_agent.tools.registry import Tool
 
-#: How often memory is looked at while waiting for room: other programs give no sign when they leave.
-LOOK_AGAIN_S = 1.0
-#: Time a driver may take to give back the memory of a process that has gone.
-RELEASE_S = 5.0
+#: Times a process is started in all that dies before it loads anything.
+CHANCES = 3
+CHANCE_PAUSE_S = 1.0
 
 
 class NotWantedError(Exception):
@@ -30,16 +30,29 @@ class NotWantedError(Exception):
 
 
 @dataclass(frozen=True)
-class _Held:
-    """A replica on a GPU, and how it is asked to leave."""
+class Order:
+    """What kind of replica a pool wants.
 
-    tool: str
-    grant: Grant
+    Attributes:
+        tool: What it runs.
+        options: How it is served.
+        is_wanted: Whether anybody still waits for it.
+        stop_idle: Stops one of the pool's replicas, if it has nothing to do, to make room for others.
+    """
+
+    tool: Tool
+    options: PoolOptions
+    is_wanted: Callable[[], bool]
     stop_idle: Callable[[Replica, str], None]
+
+    @property
+    def weights(self) -> Weights | None:
+        """The weights it runs with."""
+        return self.tool.named_weights(self.options.weights) if self.tool.weights else None
 
 
 class Launcher:
-    """Makes replicas for all pools, and shares the GPUs out among them.
+    """Makes replicas for all pools.
 
     Args:
         cluster: Where they run.
@@ -51,172 +64,85 @@ class Launcher:
         """Start nothing."""
         self._cluster = cluster
         self._locate = locate
-        self._probe = probe
-        self._held: dict[Replica, _Held] = {}
-        self._measured_gb: dict[str, float] = {}
-        self._placing = asyncio.Lock()
-        self._room = asyncio.Event()
+        self._room = GpuRoom(probe)
 
     def room_changed(self) -> None:
         """Take note that a replica became free or went."""
-        self._room.set()
+        self._room.changed()
 
-    async def launch(
-        self,
-        tool: Tool,
-        options: PoolOptions,
-        is_wanted: Callable[[], bool],
-        stop_idle: Callable[[Replica, str], None],
-    ) -> Replica:
+    async def launch(self, order: Order) -> Replica:
         """Return a loaded replica.
-
-        Args:
-            tool: What it runs.
-            options: How it is served.
-            is_wanted: Whether anybody still waits for it.
-            stop_idle: Stops this pool's replicas to make room for others.
 
         Raises:
             ToolUnavailableError: If its weights are missing, no place has the room, or it cannot be loaded.
             NotWantedError: If nobody waits for it any more.
         """
-        weights = tool.named_weights(options.weights) if tool.weights else None
+        weights = order.weights
         path = await asyncio.to_thread(self._locate, weights) if weights else None
-        resources = await asyncio.to_thread(lambda: self._cluster.resources)
-        _check_placement(tool, await asyncio.to_thread(lambda: self._cluster.nodes))
-        if weights and _wants_gpu(tool, weights, options, resources):
-            replica = await self._on_gpu(tool, weights, options, is_wanted, stop_idle)
-        else:
-            replica = await self._replica(tool, Place(dict(tool.resources.placement)))
-            await replica.start(options.start_s)
+        nodes = await asyncio.to_thread(lambda: self._cluster.nodes)
+        _check_placement(order.tool, nodes)
+        on_gpu = weights is not None and _wants_gpu(order, weights, nodes)
+        replica = await self._started(order, weights if on_gpu else None)
         try:
-            await self._load(replica, tool, options, path)
+            await self._load(replica, order, path)
         except BaseException:
             replica.kill("it could not be loaded")
             raise
         return replica
 
-    async def _load(self, replica: Replica, tool: Tool, options: PoolOptions, weights: Path | None) -> None:
-        await replica.load(str(weights) if weights else None, tool.resources.load_s)
-        if options.warm_up is None:
-            return
-        reference, _ = replica.submit([(options.warm_up, {})], ())
-        try:
-            await asyncio.wait_for(replica.report(reference), tool.resources.load_s)
-        except (ReplicaDiedError, RayError, TimeoutError) as error:
-            raise ToolUnavailableError(f"{tool.name} did not survive its warm-up: {error}") from error
+    async def _started(self, order: Order, gpu_weights: Weights | None) -> Replica:
+        for chance in range(CHANCES):
+            # Ray may have chosen a machine of which it does not yet know that it is dead.
+            await asyncio.sleep(CHANCE_PAUSE_S if chance else 0)
+            try:
+                if gpu_weights is not None:
+                    return await self._on_gpu(order, gpu_weights)
+                return await self._start(order, Place(dict(order.tool.resources.placement)))
+            except ReplicaDiedError as death:
+                reason = death
+        raise ToolUnavailableError(str(reason)) from reason
 
-    async def _replica(self, tool: Tool, place: Place) -> Replica:
-        limits = Limits(
-            tool.resources.threads,
-            tool.resources.memory_gb,
-            await asyncio.to_thread(lambda: self._cluster.store_bytes),
-            on_gpu=place.gpu_share > 0,
-        )
-        return Replica(tool.name, _pickled(tool), limits, place)
-
-    async def _on_gpu(
-        self,
-        tool: Tool,
-        weights: Weights,
-        options: PoolOptions,
-        is_wanted: Callable[[], bool],
-        stop_idle: Callable[[Replica, str], None],
-    ) -> Replica:
+    async def _on_gpu(self, order: Order, weights: Weights) -> Replica:
         """Return a started replica on a GPU that has the room, once one has."""
-        while is_wanted():
+        while order.is_wanted():
             # One at a time, until Ray has said which GPU it took: the next decision needs to know.
-            async with self._placing:
-                grant = await self._room_for(tool, weights)
+            async with self._room.deciding:
+                grant = await self._room.find(order.tool.name, weights)
                 if grant is not None:
-                    return await self._start_on(grant, tool, options, stop_idle)
-                self._room.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._room.wait(), LOOK_AGAIN_S)
+                    return await self._start_on(grant, order)
+            await self._room.change()
         raise NotWantedError
 
-    async def _room_for(self, tool: Tool, weights: Weights) -> Grant | None:
-        """Return room on a GPU, evicting idle replicas where that helps; None while all are busy."""
-        need_gb = needed_gb(weights, self._known_gb(tool.name))
-        patient_until = 0.0
-        loop = asyncio.get_running_loop()
-        while True:
-            gpus = await asyncio.to_thread(self._probe)
-            try:
-                decision = admit(tool.name, need_gb, gpus, self._holdings())
-            except ToolUnavailableError:
-                if loop.time() >= patient_until:
-                    raise
-                await asyncio.sleep(LOOK_AGAIN_S / 10)
-                continue
-            if isinstance(decision, Grant):
-                return decision
-            if isinstance(decision, Busy):
-                return None
-            await self._evict(decision, tool.name)
-            patient_until = loop.time() + RELEASE_S
-
-    async def _evict(self, decision: Evict, newcomer: str) -> None:
-        for replica, held in list(self._held.items()):
-            if replica.id in decision.replicas:
-                held.stop_idle(replica, f"it made room for {newcomer}")
-                await replica.gone()
-
-    async def _start_on(
-        self, grant: Grant, tool: Tool, options: PoolOptions, stop_idle: Callable[[Replica, str], None]
-    ) -> Replica:
-        place = Place(dict(tool.resources.placement), grant.share, grant.gpu.node)
-        replica = await self._replica(tool, place)
-        self._held[replica] = _Held(tool.name, grant, stop_idle)
-        replica.death.add_done_callback(lambda _: self._let_go(replica))
-        where = await replica.start(options.start_s)
-        if where.gpus and grant.gpu.index not in where.gpus:
-            await self._check_other(replica, tool, where.gpus[0], grant)
-        return replica
-
-    async def _check_other(self, replica: Replica, tool: Tool, index: str, grant: Grant) -> None:
-        """Make sure there is room on the GPU that Ray chose instead; Ray cannot be told which to take."""
-        held = self._held.pop(replica)
-        gpus = [gpu for gpu in await asyncio.to_thread(self._probe) if _is(gpu, grant.gpu.node, index)]
+    async def _start_on(self, grant: Grant, order: Order) -> Replica:
+        place = Place(dict(order.tool.resources.placement), grant.share, grant.gpu.node)
+        replica = await self._start(order, place)
         try:
-            decision = admit(tool.name, grant.reserved_gb, gpus, self._holdings())
-            if not isinstance(decision, Grant):
-                raise ToolUnavailableError(
-                    f"{tool.name} has room on GPU {grant.gpu.index}, but Ray put it on GPU {index}; hide "
-                    "that one from Ray with CUDA_VISIBLE_DEVICES"
-                )
-        except ToolUnavailableError:
+            index = (*(replica.where.gpus if replica.where else ()), grant.gpu.index)[0]
+            await self._room.take(replica, order.tool.name, grant, index, order.stop_idle)
+        except BaseException:
             replica.kill("its GPU has no room for it")
             raise
-        self._held[replica] = _Held(held.tool, decision, held.stop_idle)
+        return replica
 
-    def _let_go(self, replica: Replica) -> None:
-        held = self._held.get(replica)
-        if held is not None:
-            self._measured_gb[held.tool] = self._known_gb(held.tool)
-            del self._held[replica]
-        self.room_changed()
+    async def _start(self, order: Order, place: Place) -> Replica:
+        resources = order.tool.resources
+        store_bytes = await asyncio.to_thread(lambda: self._cluster.store_bytes)
+        limits = Limits(resources.threads, resources.memory_gb, store_bytes, on_gpu=place.gpu_share > 0)
+        replica = Replica(order.tool.name, _pickled(order.tool), limits, place)
+        await replica.start(order.options.start_s)
+        return replica
 
-    def _known_gb(self, tool: str) -> float:
-        """Return the most memory that replicas of a tool were seen to hold; 0 where nobody knows."""
-        living = (replica.gpu_gb for replica, held in self._held.items() if held.tool == tool)
-        return max([self._measured_gb.get(tool, 0.0), *living])
-
-    def _holdings(self) -> list[Holding]:
-        now = asyncio.get_running_loop().time()
-        return [
-            Holding(
-                replica.id,
-                held.tool,
-                held.grant.gpu.node,
-                held.grant.gpu.index,
-                held.grant.reserved_gb,
-                replica.gpu_gb,
-                replica.idle_since or now,
-                is_busy=replica.idle_since is None,
-            )
-            for replica, held in self._held.items()
-        ]
+    async def _load(self, replica: Replica, order: Order, weights: Path | None) -> None:
+        limit_s = order.tool.resources.load_s
+        await replica.load(str(weights) if weights else None, limit_s)
+        if order.options.warm_up is None:
+            return
+        reference, _ = replica.submit([(order.options.warm_up, {})], ())
+        try:
+            await asyncio.wait_for(replica.report(reference), limit_s)
+        except (ReplicaDiedError, RayError, TimeoutError) as error:
+            message = f"{order.tool.name} did not survive its warm-up: {error}"
+            raise ToolUnavailableError(message) from error
 
 
 def _pickled(tool: Tool) -> bytes:
@@ -225,21 +151,21 @@ def _pickled(tool: Tool) -> bytes:
     return pickled
 
 
-def _is(gpu: Gpu, node: str, index: str) -> bool:
-    return (gpu.node, gpu.index) == (node, index)
-
-
-def _wants_gpu(tool: Tool, weights: Weights, options: PoolOptions, resources: Mapping[str, float]) -> bool:
+def _wants_gpu(order: Order, weights: Weights, nodes: list[dict[str, Any]]) -> bool:
     """Return whether a tool goes to a GPU; without one it goes to the CPU rather than wait for ever."""
-    has_gpu = resources.get("GPU", 0.0) > 0
-    if options.device == "gpu" and not has_gpu:
-        raise ToolUnavailableError(f"{tool.name} is to run on a GPU, and the cluster has none; allow the CPU")
-    return has_gpu and options.device != "cpu" and (options.device == "gpu" or weights.vram_gb != 0)
+    has_gpu = any(node["Resources"].get("GPU") for node in nodes)
+    if order.options.device == "gpu" and not has_gpu:
+        raise ToolUnavailableError(
+            f"{order.tool.name} is to run on a GPU, and the cluster has none; allow it the CPU"
+        )
+    if order.options.device == "auto":
+        return has_gpu and weights.vram_gb != 0
+    return order.options.device == "gpu"
 
 
-def _check_placement(tool: Tool, nodes: list[dict[str, Mapping[str, float]]]) -> None:
+def _check_placement(tool: Tool, nodes: list[dict[str, Any]]) -> None:
     """Refuse what no node could ever offer: Ray itself would wait for it for ever."""
-    wanted = tool.resources.placement
+    wanted: Mapping[str, float] = tool.resources.placement
     if any(
         all(node["Resources"].get(name, 0.0) >= amount for name, amount in wanted.items()) for node in nodes
     ):

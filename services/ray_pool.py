@@ -15,7 +15,7 @@ from ray.exceptions import ObjectLostError, RayError, RayTaskError
 
 from spatial_agent.services.ray_actor import Report
 from spatial_agent.services.ray_breaker import CircuitBreaker
-from spatial_agent.services.ray_launch import Launcher, NotWantedError
+from spatial_agent.services.ray_launch import Launcher, NotWantedError, Order
 from spatial_agent.services.ray_queue import FairQueue
 from spatial_agent.services.ray_replica import Replica, ReplicaDiedError
 from spatial_agent.services.ray_requests import PoolOptions, Reply, Request, joined
@@ -47,6 +47,7 @@ class Pool:
         self._options = options
         self._meter = meter
         self._launcher = launcher
+        self._order = Order(tool, options, self._is_short, self.stop_idle)
         self._labels = {"tool": tool.name}
         self._loop = asyncio.get_running_loop()
         self._queue: FairQueue[Request] = FairQueue()
@@ -302,7 +303,7 @@ class Pool:
 
     async def _start_one(self) -> None:
         try:
-            replica = await self._launcher.launch(self._tool, self._options, self._is_short, self.stop_idle)
+            replica = await self._launcher.launch(self._order)
         except NotWantedError:
             return
         except ToolError as error:

@@ -69,7 +69,7 @@ class Replica:
             scheduling_strategy="DEFAULT"
             if place.node is None
             else NodeAffinitySchedulingStrategy(place.node, soft=False),
-        ).remote(target, limits)
+        ).remote(tool, target, limits)
         self._guard = asyncio.create_task(self._watch())
 
     @property
@@ -81,11 +81,11 @@ class Replica:
         """Wait until the process runs.
 
         Raises:
-            ToolUnavailableError: If it does not within the limit, or cannot.
+            ToolUnavailableError: If it does not within the limit.
+            ReplicaDiedError: If it died on the way; another try may do.
         """
-        self.where = await self._first(
-            self._actor.whereabouts.remote(), limit_s, f"no process could be started for {self._tool}"
-        )
+        failure = f"no process could be started for {self._tool}"
+        self.where = await self._first(self._actor.whereabouts.remote(), limit_s, failure)
         return self.where
 
     async def load(self, weights: str | None, limit_s: float) -> None:
@@ -95,9 +95,11 @@ class Replica:
             ToolUnavailableError: If that fails, or takes longer than the limit.
         """
         device = "cuda:0" if self._limits.on_gpu else "cpu"
-        report: Report = await self._first(
-            self._actor.load.remote(weights, device), limit_s, f"{self._tool} could not be loaded"
-        )
+        failure = f"{self._tool} could not be loaded"
+        try:
+            report: Report = await self._first(self._actor.load.remote(weights, device), limit_s, failure)
+        except ReplicaDiedError as death:
+            raise ToolUnavailableError(str(death)) from death
         self.gpu_gb = report.gpu_gb
         error = report.outcomes[0].error
         if error is not None:
@@ -154,11 +156,11 @@ class Replica:
             if answer.done():
                 return answer.result()
             if self.death.done():
-                raise ToolUnavailableError(f"{failure}: {self.death.result()}")
+                raise ReplicaDiedError(f"{failure}: {self.death.result()}")
             raise ToolUnavailableError(f"{failure}: that took longer than {limit_s:g} s")
         except RayError as error:
             self.kill(_reason(error))
-            raise ToolUnavailableError(f"{failure}: {_reason(error)}") from error
+            raise ReplicaDiedError(f"{failure}: {_reason(error)}") from error
         except BaseException:
             self.kill("it could not be started")
             raise

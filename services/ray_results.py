@@ -6,6 +6,8 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
+from ray import cloudpickle
+
 from spatial_agent.tools.contract import Finding
 from spatial_agent.tools.errors import ToolCrashedError
 
@@ -31,14 +33,19 @@ class ReturnCheck:
             arguments: What the tool was called with.
 
         Raises:
-            ToolCrashedError: If the value is not of the declared type, holds NaN or infinity, or is an
-                image of another size than the one it was measured in.
+            ToolCrashedError: If the value is not of the declared type, holds NaN or infinity, cannot leave
+                its process, or is an image of another size than the one it was measured in.
         """
         if not fits(value, self._declared):
             self._refuse(f"a {type(value).__name__} where it declares {_name(self._declared)}")
         for number in _numbers(value):
             if not math.isfinite(number):
                 self._refuse(f"the number {number}")
+        try:
+            # Arrays are left where they are, so that this costs next to nothing.
+            cloudpickle.dumps(value, protocol=5, buffer_callback=lambda _: None)  # type: ignore[no-untyped-call]
+        except Exception as error:  # foreign classes may raise anything here
+            self._refuse(f"a value that cannot be sent between processes ({error})")
         self._check_size(value, arguments)
 
     def _check_size(self, value: object, arguments: Mapping[str, Any]) -> None:

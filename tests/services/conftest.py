@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +18,14 @@ from spatial_agent.tools.contract import ToolCall, ToolResult
 from spatial_agent.tools.metering import METRICS, Labels
 from spatial_agent.tools.registry import Registry
 
+if TYPE_CHECKING:
+    from spatial_agent.services.admission import Probe
+    from spatial_agent.services.ray_cluster import RayCluster
+    from spatial_agent.services.ray_pools import ExpertPools
+    from spatial_agent.services.ray_requests import PoolOptions
+
+#: What an expert gives back, or Ray's own classes: anything.
+Value = Any
 #: For what has to come from a machine that may be busy with other work.
 PATIENCE_S = 60.0
 
@@ -94,7 +102,7 @@ class Gate:
 class Bench:
     """Served experts, a run that calls them, and what was counted."""
 
-    def __init__(self, registry: Registry, pools: Any, meter: RecordingMeter) -> None:
+    def __init__(self, registry: Registry, pools: "ExpertPools", meter: RecordingMeter) -> None:
         from spatial_agent.services.ray_runner import RayRunner
 
         self.registry, self.pools, self.meter = registry, pools, meter
@@ -104,7 +112,7 @@ class Bench:
     def new_run(self) -> "Bench":
         return Bench(self.registry, self.pools, self.meter)
 
-    async def ask(self, tool: str, deadline_s: float = PATIENCE_S, **arguments: Any) -> ToolResult:
+    async def ask(self, tool: str, deadline_s: float = PATIENCE_S, **arguments: object) -> ToolResult:
         """Call a tool; fails the test if the answer does not come in time."""
         self._calls += 1
         started = time.perf_counter()
@@ -113,14 +121,29 @@ class Bench:
         assert time.perf_counter() - started < deadline_s + 5
         return result
 
-    def call(self, tool: str, deadline_s: float = PATIENCE_S, **arguments: Any) -> ToolResult:
+    def call(self, tool: str, deadline_s: float = PATIENCE_S, **arguments: object) -> ToolResult:
         return asyncio.run(self.ask(tool, deadline_s, **arguments))
 
-    def answer(self, tool: str, **arguments: Any) -> Any:
+    def answer(self, tool: str, **arguments: object) -> Value:
         """Return the value a call gives; it must give one."""
         return self.value(self.call(tool, **arguments))
 
-    def value(self, result: ToolResult) -> Any:
+    def answer_when_closed(self, tool: str, **arguments: object) -> Value:
+        """Return the value a call gives once the tool is no longer left alone."""
+        until = time.monotonic() + PATIENCE_S
+        while "left alone for now" in str((result := self.call(tool, **arguments)).error):
+            assert time.monotonic() < until, "the breaker never closed"
+            select.select([], [], [], 0.05)
+        return self.value(result)
+
+    async def queued(self, number: int) -> None:
+        """Wait until so many calls wait for a replica."""
+        until = time.monotonic() + PATIENCE_S
+        while self.meter.levels["spatial_agent_queue_length"][-1:] != [number]:
+            assert time.monotonic() < until, "that many calls never waited"
+            await asyncio.sleep(0.01)
+
+    def value(self, result: ToolResult) -> Value:
         if result.error:
             raise result.error
         assert result.handle
@@ -160,7 +183,7 @@ def ray_head() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def ray_cluster(ray_head: Any) -> Iterator[Any]:
+def ray_cluster(ray_head: Value) -> Iterator["RayCluster"]:
     """This process, joined to that cluster."""
     from spatial_agent.services.ray_cluster import ClusterOptions, RayCluster
 
@@ -171,13 +194,23 @@ def ray_cluster(ray_head: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def serve(ray_cluster: Any) -> Iterator[Callable[..., Bench]]:
+def serve(ray_cluster: "RayCluster") -> Iterator[Callable[..., Bench]]:
     """Serves experts until the test ends: ``serve(expert, ..., options=PoolOptions(...))``."""
+    yield from _serving(ray_cluster)
+
+
+@pytest.fixture(scope="module")
+def serve_all(ray_cluster: "RayCluster") -> Iterator[Callable[..., Bench]]:
+    """Serves experts until all tests of a module have ended."""
+    yield from _serving(ray_cluster)
+
+
+def _serving(ray_cluster: "RayCluster") -> Iterator[Callable[..., Bench]]:
     from spatial_agent.services.ray_pools import ExpertPools
 
     opened: list[ExpertPools] = []
 
-    def start(*targets: Callable[..., Any], options: Any = None, **settings: Any) -> Bench:
+    def start(*targets: Callable[..., Any], options: "PoolOptions | None" = None, **settings: Value) -> Bench:
         registry = Registry()
         for target in targets:
             registry.add(target)
@@ -210,3 +243,12 @@ def eventually() -> Callable[[Callable[[], bool]], None]:
             select.select([], [], [], 0.02)
 
     return wait
+
+
+@pytest.fixture
+def roomy_gpus(ray_cluster: "RayCluster") -> "Probe":
+    """Pretends that the cluster's two logical GPUs have 24 GB each, all of it free."""
+    from spatial_agent.services.admission import Gpu
+
+    node = next(node["NodeID"] for node in ray_cluster.nodes if node["Resources"].get("GPU"))
+    return lambda: [Gpu(node, str(index), 24.0, 24.0) for index in range(2)]

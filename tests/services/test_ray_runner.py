@@ -18,7 +18,7 @@ from spatial_agent.services.ray_requests import PoolOptions
 from spatial_agent.services.ray_runner import RayRunner
 from spatial_agent.tools.contract import Finding, Resources, ToolCall
 from spatial_agent.tools.errors import ToolArgumentError, ToolUnavailableError
-from spatial_agent.tools.registry import expert, skill
+from spatial_agent.tools.registry import Registry, expert, skill
 from spatial_agent.tools.runner_conformance import check_runner
 from spatial_agent.tools.scene import DepthMap, Frame, FrameHeader, FrameSet
 
@@ -135,7 +135,7 @@ def test_it_passes_the_conformance_suite(serve: Serve) -> None:
 
         opened: list[ExpertPools] = []
 
-        def make(registry: Any) -> RayRunner:
+        def make(registry: Registry) -> RayRunner:
             opened.append(ExpertPools(registry, cluster=bench.pools._cluster))
             return RayRunner(registry, opened[-1])
 
