@@ -17,6 +17,8 @@ from spatial_agent.tools.scene import Detections, Frame
 
 Array = NDArray[np.float64]
 Pixels = NDArray[np.bool_]
+#: Rows and columns of an upright rectangle.
+Rectangle = tuple[slice, ...]
 
 #: How far round a box is looked at: share of its sides, and pixels at least.
 AROUND_SHARE, AROUND_PX = 0.3, 10
@@ -244,18 +246,18 @@ def _joined(inverse: Array, pixels: Pixels, axis: int) -> Pixels:
     return joined
 
 
-def _outline(pixels: Pixels) -> tuple[slice, slice]:
+def _outline(pixels: Pixels) -> Rectangle:
     rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def _likeness(outline: tuple[slice, slice], box: tuple[slice, slice]) -> float:
+def _likeness(outline: Rectangle, box: Rectangle) -> float:
     """Return how much two upright rectangles of pixels overlap: intersection over union."""
     shared = 1
     for one, other in zip(outline, box, strict=True):
         shared *= max(0, min(one.stop, other.stop) - max(one.start, other.start))
-    areas = sum((a[0].stop - a[0].start) * (a[1].stop - a[1].start) for a in (outline, box))
-    return shared / (areas - shared)
+    areas = sum((rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in (outline, box))
+    return float(shared / (areas - shared))
 
 
 def _depths(inverse: Array, surface: Pixels) -> tuple[float, float]:

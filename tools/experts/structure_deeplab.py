@@ -103,7 +103,7 @@ class DeeplabStructure:
         shown = max(1, round(height * scale)), max(1, round(width * scale))
         seen = np.full((INPUT_PX, INPUT_PX, 3), PADDING_GREY, np.uint8)
         picture = Image.fromarray(rgb)
-        seen[: shown[0], : shown[1]] = picture.resize(shown[::-1], Image.Resampling.BILINEAR)
+        seen[: shown[0], : shown[1]] = np.asarray(picture.resize(shown[::-1], Image.Resampling.BILINEAR))
         found = SemanticMap(self._classes(seen)[: shown[0], : shown[1]], CLASSES)
         return found.resized(height, width)
 

@@ -14,7 +14,6 @@ from spatial_agent.tools.contract import Resources
 from spatial_agent.tools.experts.batching import each, only, together
 from spatial_agent.tools.experts.pretrained import (
     Picture,
-    as_tensor,
     half_where_faster,
     hub_weights,
     on_gpu,
@@ -94,7 +93,8 @@ class UpernetStructure:
 
         size = (pictures[0].shape[0], pictures[0].shape[1])
         with torch.inference_mode():
-            colours = torch.stack([as_tensor(rgb, self._device) for rgb in pictures]).float() / 255
+            stacked = torch.from_numpy(np.stack(pictures)).to(self._device)
+            colours = stacked.permute(0, 3, 1, 2).float() / 255
             seen = torch.nn.functional.interpolate(
                 colours, input_size(*size), mode="bilinear", antialias=True
             ).clamp(0.0, 1.0)

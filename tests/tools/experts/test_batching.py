@@ -17,7 +17,12 @@ def test_results_stand_where_their_requests_stood_and_batches_are_of_one_key() -
 
 def test_a_request_that_failed_its_checks_is_given_back_and_never_run() -> None:
     refused = ToolArgumentError("no")
-    results = together(["a", refused, "b"], len, lambda batch: [word * 2 for word in batch])
+
+    def doubled(batch: list[str]) -> list[str]:
+        return [word * 2 for word in batch]
+
+    requests: list[str | Exception] = ["a", refused, "b"]
+    results = together(requests, len, doubled)
     assert results == ["aa", refused, "bb"]
 
 

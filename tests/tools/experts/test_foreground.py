@@ -39,8 +39,8 @@ def iou(one: np.ndarray, other: np.ndarray) -> float:
 
 def only_mask(found: Detections) -> np.ndarray:
     assert found.masks is not None
-    assert len(found.masks) == 1
-    return found.masks[0]
+    (mask,) = found.masks
+    return np.asarray(mask)
 
 
 def test_a_thing_before_a_wall_is_found_to_the_pixel() -> None:

@@ -134,7 +134,9 @@ def test_what_it_calls_floor_is_level_and_below_the_camera(
     floor = structure(frame).mask("floor") & frame.depth.valid
     rows, columns = np.nonzero(floor)
     xyz_m = unproject_pixels(
-        frame.header.intrinsics, np.column_stack([columns, rows]).astype(float), frame.depth.z_m[floor]
+        frame.header.intrinsics,
+        np.column_stack([columns, rows]).astype(float),
+        frame.depth.z_m[floor].astype(float),
     )
     plane = xyz_m[::7]
     for _ in range(12):  # the better part again and again: legs and a table it took for floor stay out

@@ -34,8 +34,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import ConvNextConfig, UperNetConfig, UperNetForSemanticSegmentation
 
     torch.manual_seed(0)
-    stages = ["stage1", "stage2", "stage3", "stage4"]
-    backbone = ConvNextConfig(depths=[1, 1, 1, 1], hidden_sizes=[8, 8, 16, 16], out_features=stages)
+    settings: dict[str, Any] = {
+        "depths": [1, 1, 1, 1],
+        "hidden_sizes": [8, 8, 16, 16],
+        "out_features": ["stage1", "stage2", "stage3", "stage4"],
+    }
+    backbone = ConvNextConfig(**settings)
     config = UperNetConfig(
         backbone_config=backbone,
         hidden_size=16,
@@ -95,6 +99,8 @@ def test_a_batch_gives_what_single_calls_give_and_failures_stay_alone(structure:
         batched, single = found[number], structure(frames[number])
         assert isinstance(batched, SemanticMap)
         assert (batched.labels == single.labels).mean() > 0.999
+        assert batched.score is not None
+        assert single.score is not None
         np.testing.assert_allclose(batched.score, single.score, atol=1e-4)
 
 

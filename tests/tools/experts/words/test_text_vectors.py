@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,7 +94,8 @@ def test_clips_vectors_are_those_of_transformers_at_unit_length(clip: Path) -> N
 
     vocabulary = json.loads((clip / "vocab.json").read_text())
     start, end, lamp = (vocabulary[word] for word in ("<|startoftext|>", "<|endoftext|>", "lamp</w>"))
-    model = CLIPTextModelWithProjection.from_pretrained(clip, local_files_only=True).eval()
+    model: Any = CLIPTextModelWithProjection.from_pretrained(clip, local_files_only=True)
+    model.eval()
     with torch.inference_mode():  # one phrase alone needs no filling up
         own = model(input_ids=torch.tensor([[start, lamp, end]])).text_embeds[0].numpy()
     np.testing.assert_allclose(found[0], own / np.linalg.norm(own), atol=1e-5)

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,8 @@ def test_the_network_is_told_clips_vectors_of_the_words(
 
     told = expert._model.model.txt_feats[0].numpy()
     tokens = CLIPTokenizer.from_pretrained(clip)
-    model = CLIPTextModelWithProjection.from_pretrained(clip).eval()
+    model: Any = CLIPTextModelWithProjection.from_pretrained(clip)
+    model.eval()
     for vector, word in zip(told, ["lamp", "chat"], strict=True):
         with torch.inference_mode():
             own = model(input_ids=torch.tensor([tokens(word).input_ids])).text_embeds[0].numpy()

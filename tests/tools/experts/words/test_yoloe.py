@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def file(
     folder = tmp_path_factory.mktemp("yoloe")
     shutil.copytree(clip, folder / CLIP_FOLDER)
     torch.manual_seed(2)
-    encoder = torch.nn.Sequential(
+    encoder: Any = torch.nn.Sequential(
         torch.nn.Embedding(100, 16), torch.nn.Flatten(), torch.nn.Linear(77 * 16, 512)
     )
     torch.jit.script(encoder).save(folder / ENCODER_FILE)
@@ -80,6 +81,8 @@ def test_the_network_is_told_the_encoders_vectors_through_its_own_layers(
     import torch
     from transformers import CLIPTokenizer
 
+    script: Any = torch.jit
+
     expert(picture(), ["lamp", "chat"], LOW)
 
     ids = torch.zeros(1, 77, dtype=torch.int64)
@@ -87,7 +90,7 @@ def test_the_network_is_told_the_encoders_vectors_through_its_own_layers(
     ids[0, : len(read)] = torch.tensor(read)
     head = expert._model.model.model[-1]
     with torch.inference_mode():
-        raw = torch.jit.load(file.with_name(ENCODER_FILE))(ids)
+        raw = script.load(file.with_name(ENCODER_FILE))(ids)
         told = torch.nn.functional.normalize(head.reprta(raw), dim=-1)[0].numpy()
     np.testing.assert_allclose(expert._model.model.pe[0, 1].numpy(), told, atol=1e-5)
 
