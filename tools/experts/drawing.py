@@ -193,7 +193,7 @@ def _is_byte(part: Json) -> bool:
 
 def _draw_box(canvas: Canvas, corners_px: Array, colour: Colour, mark: dict[str, Json]) -> None:
     # A line runs through pixel centres; edges lie half a pixel further out.
-    left, top, right, bottom = (*corners_px[0] + 0.5, *corners_px[1] - 0.5)
+    (left, top), (right, bottom) = _point(corners_px[0] + 0.5), _point(corners_px[1] - 0.5)
     canvas.polygon([(left, top), (right, top), (right, bottom), (left, bottom)], colour)
 
 

@@ -147,7 +147,8 @@ def _round_point(frame: Frame, point_px: Sequence[float]) -> Pixels:
 def _first_mask(masks: Detections) -> Pixels:
     if masks.masks is None or not len(masks) or not masks.masks[0].any():
         raise ToolArgumentError("region: masks holds no mask; give what a segmentation tool returned")
-    return masks.masks[0]
+    first: Pixels = masks.masks[0]
+    return first
 
 
 def _size(frame: Frame) -> tuple[int, int]:

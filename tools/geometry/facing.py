@@ -99,7 +99,7 @@ def facing_from_back_rest(xyz_m: Array, box: OrientedBox) -> Facing:
     _check_side(off, axis)
     forward = np.eye(2)[axis] * -np.sign(off[axis])
     _check_front(lower, upper, forward, half_m, cell_m)
-    return _direction(upper * cell_m, forward, axes, half_m, cell_m, float(abs(off[axis])))
+    return _direction(cell_m * upper.astype(np.float64), forward, axes, half_m, cell_m, float(abs(off[axis])))
 
 
 def _check_side(off: Array, axis: int) -> None:
@@ -114,7 +114,7 @@ def _check_side(off: Array, axis: int) -> None:
 
 def _check_front(lower: Cells, upper: Cells, forward: Array, half_m: Array, cell_m: float) -> None:
     """Refuse a back-rest with nothing in front of it, between arms or free: a panel has two equal sides."""
-    depth_m, half_width_m = np.abs(half_m @ forward), np.abs(half_m @ forward[::-1])
+    depth_m, half_width_m = abs(float(half_m @ forward)), abs(float(half_m @ forward[::-1]))
     back = float((upper @ forward).mean())
     ahead = {tuple(cell) for cell in lower[lower @ forward > back].tolist()}
     above = {tuple(cell) for cell in upper[upper @ forward > back].tolist()}

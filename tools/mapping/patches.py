@@ -112,7 +112,7 @@ def _smooth(z_m: Array, normals: Array, step: int) -> Pixels:
     return smooth
 
 
-def _part_near(parts: NDArray[np.int32], at: tuple[int, int]) -> int:
+def _part_near(parts: NDArray[np.signedinteger], at: tuple[int, int]) -> int:
     """Return the number of the part at a pixel, or of the nearest one within reach; 0 where there is none."""
     rows, columns = np.nonzero(parts)
     if not len(rows):

@@ -21,7 +21,9 @@ from spatial_agent.tools.scene import OrientedBox, Provenance, SceneObject
 from spatial_agent.tools.scene.vsi_metadata import read_vsi_metadata
 
 
-def thing(label: str, extent_m: tuple[float, float, float], provenance: Provenance | None = None) -> SceneObject:
+def thing(
+    label: str, extent_m: tuple[float, float, float], provenance: Provenance | None = None
+) -> SceneObject:
     box = OrientedBox.upright(np.zeros(3), np.array(extent_m), 0.3)
     return SceneObject(f"{label}-1", label, box, provenance=provenance)
 

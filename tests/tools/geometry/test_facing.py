@@ -30,7 +30,7 @@ def faces(box: OrientedBox, step_m: float) -> np.ndarray:
 
 
 def off_deg(facing: Facing, yaw_rad: float) -> float:
-    return abs((facing.yaw_deg - np.degrees(yaw_rad) + 180) % 360 - 180)
+    return float(abs((facing.yaw_deg - np.degrees(yaw_rad) + 180) % 360 - 180))
 
 
 @pytest.mark.parametrize("kind", WITH_BACK_REST)
