@@ -18,12 +18,18 @@ ROOM = replace(EXAMPLE, cameras=EXAMPLE.cameras[:6])
 ARGUMENTS: Mapping[str, Mapping[str, object]] = {
     "camera_direction": {"target": "sofa", "frame": 0},
     "draw": {"marks": [{"kind": "box", "xyxy_px": [20.0, 20.0, 90.0, 70.0], "label": "sofa"}]},
+    "novel_view": {"position_m": [1.5, 1.5, 1.5], "yaw_deg": 45.0},
+    "novel_view.frame": {"position_m": [1.5, 1.5, 1.5], "yaw_deg": 45.0},
+    "occlusion": {"of": "sofa", "frame": 0},
     "order": {"kinds": ["table", "tv", "trash can"]},
 }
 #: Faults that the suite found and that are still there.
 KNOWN = {
     "detect.yolox": "a picture of no pixel breaks it",
     "mesh": "surfaces differ from run to run; edges of voxels that cannot be are refused by Open3D",
+    "novel_view": "a field of view of next to nothing is divided by",
+    "novel_view.frame": "a field of view of next to nothing is divided by",
+    "occlusion": "there is no unit for shares",
     "order": "no kinds at all break it",
     "size": "the benchmark's own size lies outside the interval of the measured one",
     "text.rapidocr": "a picture of no pixel breaks it",

@@ -12,8 +12,8 @@ from spatial_agent.tools.registry import Tool
 UNIT_ENDINGS = ("_m", "_m2", "_m3", "_px", "_rad", "_deg", "_s", "_gb", "_hz", "_k")
 #: Bare numbers that have no unit, as whole names or as the last word of one.
 DIMENSIONLESS = frozenset(
-    {"confidence", "count", "factor", "fraction", "frame", "index", "iou", "least", "most", "ratio"}
-    | {"scale", "score", "seed", "share", "threshold", "zoom"}
+    {"confidence", "count", "end", "factor", "fraction", "frame", "index", "iou", "least", "most", "ratio"}
+    | {"scale", "score", "seed", "share", "start", "threshold", "zoom"}
 )
 JSON_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 #: Things of which the synthetic living room has one each.
