@@ -68,7 +68,7 @@ def novel_view(
     x, y, z = position_m
     return Picture(
         _painted(seen),
-        f"The scene from ({x:g}, {y:g}, {z:g}) m, drawn from its surface points; "
+        f"The scene from ({x:.4g}, {y:.4g}, {z:.4g}) m, drawn from its surface points; "
         f"{seen.view.unknown_share:.0%} of the picture is unknown (striped).",
     )
 

@@ -48,7 +48,7 @@ def occlusion(
         seen = visibility(scene, item, eye_m, camera)
     except ViewpointError as error:
         raise ToolFailedError(f"{the(scene, item)} cannot be judged from there: {error}") from error
-    where = f"frame {frame}" if camera else f"({', '.join(f'{x:g}' for x in eye_m.tolist())}) m"
+    where = f"frame {frame}" if camera else f"({', '.join(f'{x:.4g}' for x in eye_m.tolist())}) m"
     return _finding(scene, item, seen, asked, where)
 
 
