@@ -7,7 +7,7 @@ aside. Nothing here knows Ray; decisions are functions of what was probed.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spatial_agent.tools.contract import Weights
 from spatial_agent.tools.errors import ToolUnavailableError
@@ -85,7 +85,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Evict:
-    """There will be room once these replicas, the least recently used ones, have gone."""
+    """There should be room once these replicas, the least recently used ones, have gone; probe again then."""
 
     replicas: tuple[str, ...]
 
@@ -168,17 +168,20 @@ class _Option:
 
     @property
     def could_ever(self) -> bool:
-        return self._fits(self.available_gb + sum(held.reserved_gb for held in self.held), 0)
+        return self._fits(self.could_give_gb, 0)
+
+    @property
+    def could_give_gb(self) -> float:
+        """Memory there may be without any expert."""
+        return self._available_without(self.held)
 
     @property
     def eviction(self) -> list[Holding] | None:
         """The least recently used idle replicas whose going makes room, or None if that is not enough."""
         going: list[Holding] = []
-        available = self.available_gb
         for held in sorted((held for held in self.held if not held.is_busy), key=lambda held: held.used_at):
             going.append(held)
-            available += held.reserved_gb
-            if self._fits(available, len(self.held) - len(going)):
+            if self._fits(self._available_without(going), len(self.held) - len(going)):
                 return going
         return None
 
@@ -188,6 +191,14 @@ class _Option:
             return Grant(self.gpu, self.available_gb, 1.0)
         share = math.ceil(self.need_gb / self.gpu.total_gb / STEP) * STEP
         return Grant(self.gpu, self.need_gb, min(1.0, max(STEP, round(share, 4))))
+
+    def _available_without(self, going: Sequence[Holding]) -> float:
+        """Memory there may be once replicas have gone; a hope only where nobody knows what they hold."""
+        freed = sum(held.used_gb or held.reserved_gb for held in going)
+        staying = [held for held in self.held if held not in going]
+        return replace(
+            self, gpu=replace(self.gpu, free_gb=self.gpu.free_gb + freed), held=staying
+        ).available_gb
 
     def _fits(self, available_gb: float, neighbours: int) -> bool:
         if self.need_gb is None:
@@ -209,5 +220,5 @@ def _refusal(tool: str, need_gb: float | None, options: Sequence[_Option]) -> To
 
 def _described(options: Sequence[_Option]) -> Iterator[str]:
     for option in options:
-        free_gb = max(0.0, option.available_gb + sum(held.reserved_gb for held in option.held))
+        free_gb = max(0.0, option.could_give_gb)
         yield f"GPU {option.gpu.index} has {free_gb:.1f} of {option.gpu.total_gb:.1f} GB for experts"

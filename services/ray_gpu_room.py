@@ -108,7 +108,8 @@ class GpuRoom:
         for replica, held in list(self._held.items()):
             if replica.id in decision.replicas:
                 held.stop_idle(replica, f"it made room for {newcomer}")
-                await replica.gone()
+                if replica.death.done():  # else a call came first
+                    await replica.gone()
 
     def _let_go(self, replica: Replica) -> None:
         held = self._held[replica]
