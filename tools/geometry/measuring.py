@@ -168,14 +168,26 @@ def measure_direction(
 def measure_camera_bearing(scene: SceneMap, pose: CameraPose, item: SceneObject) -> Measurement:
     """Measure where an object is for someone holding a camera upright, signed degrees, left positive.
 
+    In a scene of directions the camera is taken to be held so: left and right are those of the picture.
+
     Raises:
         ViewpointError: If up is unknown, or the camera looks straight up or down.
     """
+    if not scene.has_places:
+        return _picture_bearing(scene, item)
     scene.require_up("left and right")
     box = corrected_box(scene, item)
     angle_deg = camera_angle_deg(pose, box.centre_m)
     pull = _turn_per_metre(box.centre_m[:2] - pose.position_m[:2])
     return _bearing(scene, angle_deg, ((item, box, pull),))
+
+
+def _picture_bearing(scene: SceneMap, item: SceneObject) -> Measurement:
+    """Measure how far beside the optical axis an object is, its place given in camera axes."""
+    box = corrected_box(scene, item)
+    x, _, z = box.centre_m
+    pull = np.array([-z, 0.0, x]) / float(x * x + z * z)
+    return _bearing(scene, float(np.degrees(np.arctan2(-x, z))), ((item, box, pull),))
 
 
 def measure_own_bearing(scene: SceneMap, owner: SceneObject, item: SceneObject) -> Measurement:

@@ -118,7 +118,7 @@ class SceneModel(_Model):
     """A scene: +Z up, floor at z = 0, metres."""
 
     format: Literal["spatial-agent/scene@1"] = FORMAT
-    scale: Literal["metric", "relative"]
+    scale: Literal["metric", "relative", "directions"]
     up: Vector | None = Field(
         description="Up direction, or null where gravity is unknown; a scene is turned until it is +Z."
     )

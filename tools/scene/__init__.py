@@ -10,7 +10,15 @@ from spatial_agent.tools.scene.cloud import PointCloud
 from spatial_agent.tools.scene.depth import DepthMap, Scale
 from spatial_agent.tools.scene.detections import Detections, InstanceMask
 from spatial_agent.tools.scene.frame import Frame, FrameHeader, FrameLoader, FrameSet
-from spatial_agent.tools.scene.map import Provenance, Room, SceneCamera, SceneMap, SceneObject, SceneQuality
+from spatial_agent.tools.scene.map import (
+    Provenance,
+    Room,
+    SceneCamera,
+    SceneMap,
+    SceneObject,
+    SceneQuality,
+    SceneScale,
+)
 from spatial_agent.tools.scene.measurement import UNITS, Measurement, convert
 from spatial_agent.tools.scene.mesh import TriangleMesh
 from spatial_agent.tools.scene.picture import Picture
@@ -39,6 +47,7 @@ __all__ = [
     "SceneMap",
     "SceneObject",
     "SceneQuality",
+    "SceneScale",
     "SemanticMap",
     "Tracks",
     "TriangleMesh",

@@ -1,6 +1,7 @@
 """What is known about a scene: objects, cameras, room, surfaces, in one gravity-aligned world."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,10 @@ from spatial_agent.tools.scene.arrays import check_array, check_direction, check
 from spatial_agent.tools.scene.box import OrientedBox
 from spatial_agent.tools.scene.camera import CameraIntrinsics, CameraPose
 from spatial_agent.tools.scene.cloud import PointCloud
-from spatial_agent.tools.scene.depth import Scale
 
 Array = NDArray[np.float64]
+#: What lengths of a scene mean, see `SceneMap`.
+SceneScale = Literal["metric", "relative", "directions"]
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,9 @@ class SceneMap:
 
     Attributes:
         objects: All objects, ids unique.
-        scale: ``"metric"``, or ``"relative"`` where lengths have no unit.
+        scale: ``"metric"``; ``"relative"`` where lengths have no unit; ``"directions"`` where nothing is
+            known but which way things are from the one camera: every object then lies at a z-depth of 1
+            in the axes of that camera, and `up` is None.
         up: Unit up direction, shape (3,): (0, 0, 1) where gravity is known, else None.
         room: Floor plan, or None.
         cameras: Where the frames were taken from.
@@ -162,7 +166,7 @@ class SceneMap:
     """
 
     objects: tuple[SceneObject, ...]
-    scale: Scale = "metric"
+    scale: SceneScale = "metric"
     up: Array | None = field(default_factory=lambda: np.array([0.0, 0.0, 1.0]))
     room: Room | None = None
     cameras: tuple[SceneCamera, ...] = ()
@@ -185,6 +189,11 @@ class SceneMap:
                     f"scene: up must be +Z (0, 0, 1) or None, got {up.tolist()}; rotate the scene first"
                 )
             object.__setattr__(self, "up", check_direction("up", (0, 0, 1)))
+        if self.scale == "directions" and (self.up is not None or len(self.cameras) != 1):
+            raise InvalidValueError(
+                "scene: a scene of directions has one camera, in whose axes it is, and no up; got "
+                f"{len(self.cameras)} cameras, up {self.up}"
+            )
         if self.scan_from_scene is not None:
             transform = check_rigid("scan_from_scene", self.scan_from_scene)
             object.__setattr__(self, "scan_from_scene", transform)
@@ -206,16 +215,36 @@ class SceneMap:
         """Refuse `what` unless the scale is metric.
 
         Raises:
-            ScaleError: If the scale is relative.
+            ScaleError: If the scale is relative, or only directions are known.
         """
+        self.require_places(what)
         if self.scale != "metric":
             raise ScaleError(f"{what} needs metres, but the scale of this scene is only relative")
+
+    @property
+    def has_places(self) -> bool:
+        """Whether it is known where things are, rather than only which way from the camera."""
+        return self.scale != "directions"
+
+    def require_places(self, what: str) -> None:
+        """Refuse `what` unless it is known where things are.
+
+        Raises:
+            ScaleError: If only directions from the camera are known.
+        """
+        if not self.has_places:
+            raise ScaleError(
+                f"{what} needs depth, but this scene comes from one picture without it: only which way "
+                "things are from the camera is known; give weights for depth, or a scan"
+            )
 
     def require_up(self, what: str) -> None:
         """Refuse `what` unless gravity is known.
 
         Raises:
             ViewpointError: If up is unknown.
+            ScaleError: If only directions from the camera are known.
         """
+        self.require_places(what)
         if self.up is None:
             raise ViewpointError(f"{what} needs to know which way is up, and this scene does not say")

@@ -111,7 +111,8 @@ def camera_direction(
         against: Compare with this object rather than with the middle of the image.
         sectors: How finely.
     """
-    scene.require_up("left and right")
+    if scene.has_places:
+        scene.require_up("left and right")
     camera = _camera(scene, frame)
     item = resolve_one(scene, target)
     turn = measure_camera_bearing(scene, camera.pose, item)

@@ -69,6 +69,7 @@ def _resolve_one(
     found = _resolve(scene, phrase, exact_label, depth)
     parts = read_phrase(phrase)
     if closest_to is not None and len(found) > 1:
+        scene.require_places("'closest to'")
         others = [item for item in found if item.id != closest_to.id]
         return min(others, key=lambda item: box_distance(item.box, closest_to.box))
     if parts.relation == "near" and len(found) > 1 and parts.anchor:
@@ -123,6 +124,7 @@ def _by_label(scene: SceneMap, noun: str, exact_label: bool) -> Objects:
 def _related(scene: SceneMap, parts: Phrase, found: Objects, depth: int) -> Objects:
     if depth <= 1:
         raise ToolFailedError(f"'{parts.text}' is too deeply nested; name the object by its id")
+    scene.require_places(f"'{parts.relation_words}'")
     anchor = _anchor(scene, parts, depth)
     others = tuple(item for item in found if item.id != anchor.id)
     if parts.relation in ("closest", "farthest") and others:
@@ -158,6 +160,7 @@ def _stacked(upper: OrientedBox, lower: OrientedBox, relation: str) -> bool:
 
 
 def _superlative(scene: SceneMap, superlative: Superlative, found: Objects) -> Objects:
+    scene.require_places(f"'{superlative}'")
     if superlative in ("tallest", "shortest", "highest", "lowest"):
         scene.require_up(f"'{superlative}'")
     sign = 1 if superlative in ("smallest", "shortest", "lowest") else -1

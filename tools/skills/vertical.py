@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+import numpy as np
+
 from spatial_agent.tools.contract import Finding
 from spatial_agent.tools.geometry.measuring import measure_height_above_floor
 from spatial_agent.tools.geometry.vertical import CONTACT_M, rests_on, vertical_relation
@@ -11,6 +13,11 @@ from spatial_agent.tools.skills.candidates import named_candidates
 from spatial_agent.tools.skills.ranking import rank
 from spatial_agent.tools.skills.references import resolve_one
 from spatial_agent.tools.skills.wording import capitalised, quantity, the
+
+#: From the axes of a level camera (x right, y down, z forward) to +Z up, 4x4.
+UPRIGHT_FROM_CAMERA = np.array(
+    [[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, -1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
+)
 
 
 @skill("vertical")
@@ -22,6 +29,8 @@ def vertical(scene: SceneMap, a: str, b: str) -> Finding:
         a: The object asked about.
         b: The object it is compared with.
     """
+    if not scene.has_places:
+        return _in_the_picture(scene, a, b)
     scene.require_up("above and below")
     first, second = resolve_one(scene, a), resolve_one(scene, b)
     relation = vertical_relation(first.box, second.box)
@@ -40,6 +49,21 @@ def vertical(scene: SceneMap, a: str, b: str) -> Finding:
             "rise_m": relation.rise_m,
             "resting_on": resting,
         },
+    )
+
+
+def _in_the_picture(scene: SceneMap, a: str, b: str) -> Finding:
+    """Say which of two objects is higher in the picture, where nothing else is known of them."""
+    first, second = resolve_one(scene, a), resolve_one(scene, b)
+    relation = vertical_relation(first.box.moved(UPRIGHT_FROM_CAMERA), second.box.moved(UPRIGHT_FROM_CAMERA))
+    return Finding(
+        claim=f"In the picture, {the(scene, first)} is {relation.name} "
+        f"{'with ' if relation.name == 'level' else ''}{the(scene, second)}.",
+        value=relation.name,
+        definition="picture.vertical",
+        quality="weak",
+        why_weak="without depth only the picture is known: what is farther away also appears higher",
+        objects=(first.id, second.id),
     )
 
 
