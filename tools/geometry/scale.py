@@ -152,7 +152,11 @@ def cue_from_camera_height(height_m: float, known_m: float, margin_m: float) -> 
 
 
 def check_scale(
-    prior_error: float, cues: Sequence[ScaleCue], *, table: Sequence[ScaleCue] = ()
+    prior_error: float,
+    cues: Sequence[ScaleCue],
+    *,
+    table: Sequence[ScaleCue] = (),
+    table_error: float = TABLE_ERROR,
 ) -> ScaleCheck:
     """Weigh the scale of estimated depth against everything else that tells it.
 
@@ -160,6 +164,7 @@ def check_scale(
         prior_error: Relative standard deviation that the estimate states for its own scale.
         cues: Independent cues.
         table: Cues that share one judge, such as typical sizes; together they count as one cue.
+        table_error: Relative standard deviation of what they have in common.
 
     Raises:
         InvalidValueError: If the stated error is not above 0.
@@ -167,7 +172,7 @@ def check_scale(
     if not (np.isfinite(prior_error) and prior_error > 0):
         raise InvalidValueError(f"expected the error of the scale to be above 0, got {prior_error!r}")
     own = ScaleCue(1.0, prior_error, "the estimate itself")
-    sizes = _as_one(table)
+    sizes = _as_one(table, table_error)
     weighed = _binding([own, *cues, *([sizes] if sizes else [])])
     if len(weighed) == 1:
         return ScaleCheck(1.0, prior_error, True, _unchecked(prior_error))
@@ -193,7 +198,7 @@ def _tile_medians(estimated: DepthMap, measured: DepthMap) -> Array:
     return np.array([np.median(part) for part in parts if len(part) >= LEAST_PIXELS])
 
 
-def _as_one(cues: Sequence[ScaleCue]) -> ScaleCue | None:
+def _as_one(cues: Sequence[ScaleCue], common_error: float) -> ScaleCue | None:
     """Return what cues of one judge say together: robust against single ones, never better than the judge."""
     bounded = _binding(cues)
     if not bounded:
@@ -201,7 +206,7 @@ def _as_one(cues: Sequence[ScaleCue]) -> ScaleCue | None:
     factor, error, _ = _combined(bounded, robust=True)
     names = bounded[0].source if len(bounded) == 1 else f"{len(bounded)} typical sizes"
     at_most = all(cue.at_most for cue in bounded)
-    return ScaleCue(factor, float(np.hypot(error, TABLE_ERROR)), names, at_most)
+    return ScaleCue(factor, float(np.hypot(error, common_error)), names, at_most)
 
 
 def _binding(cues: Sequence[ScaleCue]) -> list[ScaleCue]:
