@@ -21,6 +21,7 @@ def open_agent(
     instances: "str | None" = None,
     weights: "str | Path | None" = None,
     look_for: "Sequence[str]" = (),
+    camera_height_m: "float | None" = None,
     runner: str = "local",
     address: "str | None" = None,
     meter: "Meter | None" = None,
@@ -35,6 +36,8 @@ def open_agent(
             ``"owlv2"``, ``"sam3"``, or ``"yolo"``, ``"yoloe"``, ``"yolo-world"`` (AGPL-3.0).
         weights: Weights of its detector, where they are not in the weights folder.
         look_for: What detectors that have to be told look for, instead of the usual things in a room.
+        camera_height_m: Height of a photograph's camera above the floor, where known, metres: it settles the
+            scale of estimated depth.
         runner: Where experts run: ``"local"``, in this process, or ``"ray"``, as actors.
         address: A Ray cluster to join; one is started on this machine where left out.
         meter: Where numbers about the running service go, such as
@@ -47,5 +50,13 @@ def open_agent(
 
     from spatial_agent.services.runtime import Choices, build_agent
 
-    file = None if weights is None else Path(weights)
-    return build_agent(Choices(profile, instances, file, tuple(look_for), runner, address), meter=meter)
+    choices = Choices(
+        profile=profile,
+        instances=instances,
+        weights=None if weights is None else Path(weights),
+        look_for=tuple(look_for),
+        camera_height_m=camera_height_m,
+        runner=runner,
+        address=address,
+    )
+    return build_agent(choices, meter=meter)

@@ -39,8 +39,8 @@ ProfileOption = Annotated[
 InstancesOption = Annotated[
     str | None,
     typer.Option(
-        help="How objects are found: recorded, yolox, grounding-dino, owlv2, sam3, or, AGPL-3.0, yolo, yoloe, "
-        "yolo-world."
+        help="How objects are found: recorded, yolox, grounding-dino, owlv2, sam3, or (AGPL-3.0) yolo, "
+        "yoloe, yolo-world."
     ),
 ]
 WeightsOption = Annotated[
@@ -49,6 +49,9 @@ WeightsOption = Annotated[
 LookForOption = Annotated[
     list[str] | None,
     typer.Option(help="A kind of object to look for, for detectors that have to be told; repeat for each."),
+]
+CameraHeightOption = Annotated[
+    float | None, typer.Option(help="Height of a photograph's camera above the floor, metres, where known.")
 ]
 RunnerOption = Annotated[str, typer.Option(help="Where experts run: local (this process) or ray (actors).")]
 AddressOption = Annotated[
@@ -67,6 +70,7 @@ def ask(
     instances: InstancesOption = None,
     weights: WeightsOption = None,
     look_for: LookForOption = None,
+    camera_height: CameraHeightOption = None,
     runner: RunnerOption = "local",
     address: AddressOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
@@ -84,6 +88,7 @@ def ask(
             instances=instances,
             weights=weights,
             look_for=look_for or (),
+            camera_height_m=camera_height,
             runner=runner,
             address=address,
         ) as agent:
@@ -109,6 +114,7 @@ def resume(
     instances: InstancesOption = None,
     weights: WeightsOption = None,
     look_for: LookForOption = None,
+    camera_height: CameraHeightOption = None,
     runner: RunnerOption = "local",
     address: AddressOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
@@ -124,6 +130,7 @@ def resume(
             instances=instances,
             weights=weights,
             look_for=look_for or (),
+            camera_height_m=camera_height,
             runner=runner,
             address=address,
         ) as agent:
@@ -140,6 +147,7 @@ def scene_build(
     instances: InstancesOption = None,
     weights: WeightsOption = None,
     look_for: LookForOption = None,
+    camera_height: CameraHeightOption = None,
     runner: RunnerOption = "local",
     address: AddressOption = None,
     mesh: Annotated[bool, typer.Option("--mesh", help="Also reconstruct the surfaces as mesh.ply.")] = False,
@@ -156,6 +164,7 @@ def scene_build(
             instances=instances,
             weights=weights,
             look_for=look_for or (),
+            camera_height_m=camera_height,
             runner=runner,
             address=address,
         ) as agent:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -80,17 +80,21 @@ class Perception:
         recorded: Whether the scan's own instances are used.
         routes: Ways to find objects, the preferred first; a later one is used when an earlier one is lost.
         depth: Depth experts for pictures without depth, the preferred first.
+        no_depth: What keeps the profile's depth experts from being used, where none can be.
         prompts: What prompted detectors look for.
         licences: What the weights it may use are licensed under, one sentence each.
         identity: Decides, with the source's content, which cached scene is the same.
+        camera_height_m: Height of a photograph's camera above the floor, where known, metres.
     """
 
     recorded: bool
     routes: tuple[Route, ...] = ()
     depth: tuple[str, ...] = ()
+    no_depth: str = ""
     prompts: tuple[str, ...] = INDOOR
     licences: tuple[str, ...] = ()
-    identity: str = field(default="")
+    identity: str = ""
+    camera_height_m: float | None = None
 
 
 def choose_perception(
@@ -100,6 +104,7 @@ def choose_perception(
     *,
     instances: str | None = None,
     prompts: Sequence[str] = (),
+    camera_height_m: float | None = None,
 ) -> Perception:
     """Return what a profile looks at sources with.
 
@@ -109,12 +114,15 @@ def choose_perception(
         store: The weights of this machine.
         instances: Overrides the profile's first way to find objects.
         prompts: What to look for instead of the usual things in a room.
+        camera_height_m: Height of a photograph's camera above the floor, where known, metres.
 
     Raises:
         ConfigurationError: If the profile or the way is unknown, or nothing to find objects with has its
             weights on this machine.
     """
     _check_names(profile, instances)
+    if camera_height_m is not None and not 0 < camera_height_m < 100:
+        raise ConfigurationError(f"camera height: expected metres above the floor, got {camera_height_m!r}")
     chosen = instances or (RECORDED if profile == "recorded" else None)
     wanted = tuple(dict.fromkeys((*([chosen] if chosen else []), *PROFILE_ROUTES[profile])))
     routes, missing = _usable(tuple(ROUTES[name] for name in wanted if name != RECORDED), registry, store)
@@ -123,15 +131,21 @@ def choose_perception(
     if chosen is None and not routes:
         reasons = "; ".join(f"{name}: {why}" for name, why in missing.items())
         raise ConfigurationError(f"profile {profile!r} has nothing to find objects with. {reasons}")
-    depth = tuple(name for name in PROFILE_DEPTH[profile] if _why_unusable(name, registry, store) is None)
+    why_not = {name: _why_unusable(name, registry, store) for name in PROFILE_DEPTH[profile]}
+    depth = tuple(name for name, why in why_not.items() if why is None)
+    identity = _identity(chosen == RECORDED, routes, depth, tuple(prompts) or INDOOR, registry, store)
+    if camera_height_m is not None:
+        identity += f" camera {camera_height_m:g} m"
     used = tuple(dict.fromkeys([expert for route in routes for expert in route.experts] + list(depth)))
     return Perception(
         recorded=chosen == RECORDED,
         routes=routes,
         depth=depth,
+        no_depth="" if depth else "; ".join(filter(None, why_not.values())),
         prompts=tuple(prompts) or INDOOR,
         licences=_licences(used, registry, store),
-        identity=_identity(chosen == RECORDED, routes, depth, tuple(prompts) or INDOOR, registry, store),
+        identity=identity,
+        camera_height_m=camera_height_m,
     )
 
 

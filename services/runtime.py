@@ -26,6 +26,7 @@ class Choices:
         instances: Overrides the profile's first way to find objects.
         weights: Weights of its detector, where they are not in the weights folder.
         look_for: What prompted detectors look for instead of the usual things in a room.
+        camera_height_m: Height of a photograph's camera above the floor, where known, metres.
         runner: Where experts run: ``"local"`` (this process) or ``"ray"`` (actors).
         address: A Ray cluster to join; one is started on this machine where left out.
     """
@@ -34,6 +35,7 @@ class Choices:
     instances: str | None = None
     weights: Path | None = None
     look_for: tuple[str, ...] = ()
+    camera_height_m: float | None = None
     runner: str = "local"
     address: str | None = None
 
@@ -63,7 +65,12 @@ def assemble(choices: Choices, settings: Settings) -> Assembly:
     given = given_weights(choices.instances, choices.weights, registry)
     store = WeightsHere(ModelStore.of(settings), given)
     perception = choose_perception(
-        choices.profile, registry, store, instances=choices.instances, prompts=choices.look_for
+        choices.profile,
+        registry,
+        store,
+        instances=choices.instances,
+        prompts=choices.look_for,
+        camera_height_m=choices.camera_height_m,
     )
     return Assembly(registry, store, perception)
 

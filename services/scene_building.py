@@ -2,23 +2,24 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from threading import Event
-from typing import Any, TypeVar
 
+import numpy as np
+
+from spatial_agent.services.asking import Asking
 from spatial_agent.services.perception import Perception, Route
-from spatial_agent.tools.contract import Json, ToolCall, ToolRunner
+from spatial_agent.services.photo_building import BuildScene, build_scan, is_photo, plan_photo
+from spatial_agent.tools.contract import ToolRunner
 from spatial_agent.tools.errors import SpatialAgentError, ToolFailedError, ToolUnavailableError
 from spatial_agent.tools.experts.instances import RecordedInstances, Segmenter
 from spatial_agent.tools.experts.masks import separated_detections
 from spatial_agent.tools.experts.sizes import check_size
-from spatial_agent.tools.mapping.build import build_scene
 from spatial_agent.tools.mapping.facing import with_facings
-from spatial_agent.tools.media import check_geometry
-from spatial_agent.tools.progress import report, stopping
+from spatial_agent.tools.progress import stopping
 from spatial_agent.tools.scene import Detections, Frame, FrameSet, InstanceMask, SceneMap
 
-Value = TypeVar("Value")
 #: Frames that experts are asked about at once: enough to fill a batch, few enough to keep in memory.
 AT_ONCE = 8
 #: Edges this close to the usual range are no reason to speak, metres.
@@ -56,17 +57,20 @@ async def measure_scene(runner: ToolRunner, frames: FrameSet, perception: Percep
     Raises:
         SourceError: If the frames cannot be read, or lack what measuring needs.
     """
-    asking = _Asking(runner, asyncio.get_running_loop())
+    asking = Asking(runner, asyncio.get_running_loop())
+    build: BuildScene = partial(build_scan, frames)
     lost: list[str] = []
+    if is_photo(frames):
+        build, lost = await asyncio.to_thread(plan_photo, asking, frames, perception)
     for segmenter in _segmenters(asking, perception):
         try:
-            scene = await _in_thread(frames, segmenter)
+            scene = await _in_thread(build, frames, segmenter)
         except RouteLostError as error:
             lost.append(str(error))
             continue
         failures = segmenter.failures if isinstance(segmenter, RunnerInstances) else {}
         return Measured(scene, (*lost, *_told(segmenter.name, failures, len(frames))))
-    scene = await _in_thread(frames, NoInstances())
+    scene = await _in_thread(build, frames, NoInstances())
     return Measured(
         scene, (*lost, "no object could be looked for: questions about objects cannot be answered")
     )
@@ -81,7 +85,7 @@ class RunnerInstances:
 
     at_once = AT_ONCE
 
-    def __init__(self, asking: "_Asking", route: Route, identity: str, prompts: Sequence[str]) -> None:
+    def __init__(self, asking: Asking, route: Route, identity: str, prompts: Sequence[str]) -> None:
         """Ask along a route."""
         self._asking = asking
         self._route = route
@@ -94,28 +98,40 @@ class RunnerInstances:
         """Return the masks of one frame; none where an expert failed on it.
 
         Raises:
-            RouteLostError: If an expert is not available at all, or has failed on every frame so far.
+            RouteLostError: If an expert is not available at all, or has failed on every frame.
         """
+        found = self._asked(frame, frames, self._route.masker)
+        return separated_detections(found).instance_masks() if found else ()
+
+    def boxes(self, frame: Frame, frames: FrameSet) -> Detections:
+        """Return the boxes of one frame, each thing once.
+
+        Raises:
+            RouteLostError: If the detector is not available, or has failed on every frame.
+        """
+        return self._asked(frame, frames, None) or Detections(np.empty((0, 4)), np.empty(0), ())
+
+    def _asked(self, frame: Frame, frames: FrameSet, masker: str | None) -> Detections | None:
+        """Return what experts found; None where that is nothing, or one failed on the frame."""
         index = frame.header.index
         try:
-            found = self._asking.through(self._find(frame, index))
+            found: Detections = self._asking.through(self._find(frame, masker))
         except ToolUnavailableError as error:
             raise RouteLostError(f"{self.name} is not available: {error}") from error
         except ToolFailedError as error:
             self.failures[index] = str(error)
             if len(self.failures) == len(frames):
                 raise RouteLostError(f"{self.name} failed on every frame: {error}") from error
-            return ()
-        return separated_detections(found).instance_masks() if len(found) else ()
+            return None
+        return found if len(found) else None
 
-    async def _find(self, frame: Frame, index: int) -> Detections:
-        runner, route = self._asking.runner, self._route
-        kept = [runner.keep(f"look/{index}", frame)]
+    async def _find(self, frame: Frame, masker: str | None) -> Detections:
+        runner = self._asking.runner
+        kept = [runner.keep(f"look/{frame.header.index}", frame)]
         try:
-            kept.append(await self._asking.handle(route.detector, {"frame": kept[0]} | self._prompts))
-            if route.masker is not None and len(self._asking.value(kept[-1], Detections)):
-                arguments = {"frame": kept[0], "boxes": kept[-1]}
-                kept.append(await self._asking.handle(route.masker, arguments))
+            kept.append(await self._asking.handle(self._route.detector, {"frame": kept[0]} | self._prompts))
+            if masker is not None and len(self._asking.value(kept[-1], Detections)):
+                kept.append(await self._asking.handle(masker, {"frame": kept[0], "boxes": kept[-1]}))
             return self._asking.value(kept[-1], Detections)
         finally:
             for reference in kept:
@@ -134,37 +150,7 @@ class NoInstances:
         return ()
 
 
-@dataclass
-class _Asking:
-    """Calls experts from worker threads while the runner's event loop goes on."""
-
-    runner: ToolRunner
-    loop: asyncio.AbstractEventLoop
-    calls: int = field(default=0)
-
-    def through(self, work: Any) -> Any:  # noqa: ANN401 - a coroutine of any result
-        """Run a coroutine on the runner's loop and wait for it in this thread."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
-
-    async def handle(self, tool: str, arguments: Mapping[str, Json]) -> str:
-        """Call an expert; return the reference of its result, or raise its error."""
-        self.calls += 1
-        result = await self.runner.call(ToolCall(f"look{self.calls}", tool, arguments))
-        if result.error is not None:
-            raise result.error
-        if result.handle is None:
-            raise ToolFailedError(f"{tool} gave no value, where one to build a scene from was expected")
-        return result.handle
-
-    def value(self, reference: str, kind: type[Value]) -> Value:
-        """Return the value behind a reference, of the type expected."""
-        value = self.runner.value(reference)
-        if not isinstance(value, kind):
-            raise ToolFailedError(f"expected {kind.__name__} as {reference}, got {type(value).__name__}")
-        return value
-
-
-def _segmenters(asking: _Asking, perception: Perception) -> list[Segmenter]:
+def _segmenters(asking: Asking, perception: Perception) -> list[Segmenter]:
     if perception.recorded:
         return [RecordedInstances()]
     return [
@@ -172,24 +158,24 @@ def _segmenters(asking: _Asking, perception: Perception) -> list[Segmenter]:
     ]
 
 
-async def _in_thread(frames: FrameSet, segmenter: Segmenter) -> SceneMap:
+async def _in_thread(build: BuildScene, frames: FrameSet, segmenter: Segmenter) -> SceneMap:
     """Build a scene while the loop goes on; the work stops soon after nobody waits for it."""
     stop = Event()
 
-    def build() -> SceneMap:
+    def work() -> SceneMap:
         with stopping(stop):
-            scene = with_facings(build_scene(frames, segmenter, progress=report), frames=frames)
-        return replace(scene, notes=(*scene.notes, *check_geometry(frames), *_odd_sizes(scene)))
+            scene = with_facings(build(segmenter), frames=frames)
+        return replace(scene, notes=(*scene.notes, *_odd_sizes(scene)))
 
     try:
-        return await asyncio.to_thread(build)
+        return await asyncio.to_thread(work)
     except asyncio.CancelledError:
         stop.set()
         raise
 
 
 def _odd_sizes(scene: SceneMap) -> Iterator[str]:
-    """Say which objects are not of the size such things usually have: a wrong label, or a wrong measurement."""
+    """Say which objects have an unusual size: a wrong label, or a wrong measurement."""
     if scene.scale != "metric":
         return
     for item in scene.objects:
