@@ -144,7 +144,7 @@ def combined_std(
     common = scale_std(scene) * float(np.dot(factors, [error.per_scale_m for error in errors]))
     aside = focal_std(scene) * float(np.dot(factors, [error.per_focal_m for error in errors]))
     own = factors * [float(np.hypot(error.std_m, error.unseen_m)) for error in errors]
-    return float(np.linalg.norm([common, aside, np.linalg.norm(own)]))
+    return float(np.linalg.norm([common, aside, float(np.linalg.norm(own))]))
 
 
 def one_sided_std(scene: SceneMap, errors: Sequence[SurfaceError]) -> tuple[float, float]:

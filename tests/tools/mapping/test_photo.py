@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -163,9 +164,13 @@ def test_depth_is_estimated_on_what_is_kept_of_a_large_picture() -> None:
     assert frames.headers[0].intrinsics == CameraIntrinsics(1000.0, 1000.0, 639.5, 479.5, 1280, 960)
 
 
+def given(depth: DepthMap, frame: Frame) -> DepthMap:
+    return depth
+
+
 def test_other_depth_is_another_source() -> None:
     hashes = {
-        photo_frames(picture(grey(90, 150)), lambda _, d=depth: d).content_hash
+        photo_frames(picture(grey(90, 150)), partial(given, depth)).content_hash
         for depth in (
             metres(np.full((90, 150), 2.0)),
             metres(np.full((90, 150), 2.1)),
@@ -270,8 +275,8 @@ def test_margins_of_rooms_seen_once_hold_their_ninety_percent() -> None:
         frame, labels = seen_once(room, int(rng.integers(0, len(room.cameras))))
         factor, stretch = np.exp(rng.normal(0, SCALE_ERROR)), np.exp(rng.normal(0, FOCAL_ERROR))
         assert frame.depth is not None
-        warp = np.exp(smooth_field(frame.depth.z_m.shape, SHAPE_ERROR, rng))
-        scene = scene_of(frame, labels, lambda z_m, by=factor * warp: z_m * by, float(stretch))
+        warp = factor * np.exp(smooth_field(frame.depth.z_m.shape, SHAPE_ERROR, rng))
+        scene = scene_of(frame, labels, partial(np.multiply, warp), float(stretch))
         if scene.up is None:
             continue
         pairs = [(item, truth_of(item, scene, room, frame, float(stretch))) for item in scene.objects]

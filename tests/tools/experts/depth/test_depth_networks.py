@@ -4,8 +4,7 @@ What a network would answer is replaced by something known: a ramp, or the brigh
 Either must come out at the right pixels of a picture that is not square.
 """
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,14 +14,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from spatial_agent.tools.errors import ToolFailedError, ToolUnavailableError
+from spatial_agent.tools.errors import ToolFailedError
 from spatial_agent.tools.experts.depth_anything import DepthAnything
 from spatial_agent.tools.experts.depth_network import DepthNetwork
 from spatial_agent.tools.experts.depth_pixels import Preparation
 from spatial_agent.tools.experts.depth_pro import DepthPro
 from spatial_agent.tools.experts.depth_zoedepth import ZoeDepth
-from spatial_agent.tools.native_imports import install
-from spatial_agent.tools.registry import tool_of
 from spatial_agent.tools.scene import CameraIntrinsics, DepthMap, Frame, FrameHeader
 
 if TYPE_CHECKING:
@@ -30,118 +27,10 @@ if TYPE_CHECKING:
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
-install()
 
-Image = NDArray[np.float64]
+Make = Mapping[str, Callable[[Path], Path]]
 HEIGHT, WIDTH = 90, 150
 CAMERA = CameraIntrinsics(100.0, 100.0, 74.5, 44.5, WIDTH, HEIGHT)
-IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
-HALVES = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-
-
-def backbone() -> dict[str, Any]:
-    return {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "out_indices": [1, 2, 3, 4]}
-
-
-def depth_anything(folder: Path, kind: str = "metric") -> Path:
-    import torch
-    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
-
-    torch.manual_seed(0)
-    config = DepthAnythingConfig(
-        backbone_config=Dinov2Config(**backbone(), image_size=70, patch_size=14, reshape_hidden_states=False),
-        reassemble_hidden_size=16,
-        neck_hidden_sizes=[4, 8, 8, 16],
-        fusion_hidden_size=8,
-        head_hidden_size=4,
-        depth_estimation_type=kind,
-        max_depth=20,
-    )
-    DepthAnythingForDepthEstimation(config).save_pretrained(folder)
-    settings = {"size": {"height": 70, "width": 70}, "keep_aspect_ratio": True, "ensure_multiple_of": 14}
-    write_processor(folder, "DPTImageProcessor", settings | {"resample": 3} | IMAGENET)
-    return folder
-
-
-def depth_pro(folder: Path, *, field_of_view: bool = True) -> Path:
-    import torch
-    from transformers import DepthProConfig, DepthProForDepthEstimation
-
-    torch.manual_seed(0)
-    encoder = {
-        "model_type": "dinov2",
-        "hidden_size": 16,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "patch_size": 8,
-        "image_size": 32,
-    }
-    config = DepthProConfig(
-        fusion_hidden_size=8,
-        patch_size=32,
-        intermediate_hook_ids=[1, 0],
-        intermediate_feature_dims=[8, 8],
-        scaled_images_ratios=[0.5, 1.0],
-        scaled_images_overlap_ratios=[0.5, 0.25],
-        scaled_images_feature_dims=[8, 8],
-        merge_padding_value=1,
-        use_fov_model=field_of_view,
-        image_model_config=dict(encoder),
-        patch_model_config=dict(encoder),
-        fov_model_config=dict(encoder),
-    )
-    DepthProForDepthEstimation(config).save_pretrained(folder)
-    settings = {"size": {"height": 64, "width": 64}, "resample": 2}
-    write_processor(folder, "DepthProImageProcessor", settings | HALVES)
-    return folder
-
-
-def zoedepth(folder: Path) -> Path:
-    import torch
-    from transformers import BeitConfig, ZoeDepthConfig, ZoeDepthForDepthEstimation
-
-    torch.manual_seed(0)
-    config = ZoeDepthConfig(
-        backbone_config=BeitConfig(
-            **backbone(),
-            intermediate_size=32,
-            image_size=64,
-            patch_size=16,
-            use_relative_position_bias=True,
-            reshape_hidden_states=False,
-        ),
-        neck_hidden_sizes=[8, 8, 16, 16],
-        fusion_hidden_size=16,
-        bottleneck_features=16,
-        num_relative_features=8,
-        num_attractors=[4, 2, 2, 1],
-        bin_embedding_dim=8,
-        bin_configurations=[{"n_bins": 8, "min_depth": 0.001, "max_depth": 10.0}],
-    )
-    ZoeDepthForDepthEstimation(config).save_pretrained(folder)
-    settings = {"size": {"height": 64, "width": 96}, "keep_aspect_ratio": True, "ensure_multiple_of": 32}
-    write_processor(folder, "ZoeDepthImageProcessor", settings | {"resample": 2, "do_pad": True} | HALVES)
-    return folder
-
-
-def write_processor(folder: Path, kind: str, settings: dict[str, Any]) -> None:
-    text = json.dumps({"image_processor_type": kind, "do_resize": True} | settings)
-    (folder / "preprocessor_config.json").write_text(text)
-
-
-NETWORKS: dict[str, tuple[type[DepthNetwork], Callable[[Path], Path]]] = {
-    "depth_anything": (DepthAnything, depth_anything),
-    "depth_pro": (DepthPro, depth_pro),
-    "zoedepth": (ZoeDepth, zoedepth),
-}
-
-
-@pytest.fixture(scope="module", params=NETWORKS)
-def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DepthNetwork:
-    kind, make = NETWORKS[request.param]
-    built = kind(make(tmp_path_factory.mktemp(request.param)))
-    built.load("cpu")
-    return built
 
 
 def frame(seed: int = 0, height: int = HEIGHT, width: int = WIDTH, camera: bool = True) -> Frame:
@@ -309,12 +198,12 @@ def test_an_accident_in_a_batch_costs_only_the_picture_it_belongs_to(
     assert "too dark" in str(second)
 
 
-def test_what_goes_in_is_what_the_published_processor_makes(tmp_path: Path) -> None:
+def test_what_goes_in_is_what_the_published_processor_makes(make: Make, tmp_path: Path) -> None:
     """Size and colours of the input of Depth Anything, against the library's own processor."""
     import torch
     from transformers import AutoImageProcessor
 
-    folder = depth_anything(tmp_path)
+    folder = make["depth_anything"](tmp_path)
     smooth = np.linspace(0, 255, HEIGHT * WIDTH * 3).reshape(HEIGHT, WIDTH, 3).astype(np.uint8)
     processor: Any = AutoImageProcessor
     theirs = processor.from_pretrained(folder, backend="pil")(smooth, return_tensors="pt").pixel_values
@@ -336,9 +225,9 @@ def test_the_input_of_depth_anything_has_its_published_size(
 
 
 def test_a_planted_map_inside_a_border_comes_out_without_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network = ZoeDepth(zoedepth(tmp_path))
+    network = ZoeDepth(make["zoedepth"](tmp_path))
     network.load("cpu")
     rows, columns = int(3 * np.sqrt(HEIGHT / 2)), int(3 * np.sqrt(WIDTH / 2))
     assert (rows, columns) == (20, 25)
@@ -351,11 +240,11 @@ def test_a_planted_map_inside_a_border_comes_out_without_it(
 
 
 def test_depth_pro_takes_the_camera_where_it_is_well_known(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
 
-    network = DepthPro(depth_pro(tmp_path))
+    network = DepthPro(make["depth_pro"](tmp_path))
     network.load("cpu")
 
     def forward(pixel_values: "Tensor") -> SimpleNamespace:
@@ -373,8 +262,8 @@ def test_depth_pro_takes_the_camera_where_it_is_well_known(
     assert metres == pytest.approx([1 / (0.25 * 1.5), 1 / (0.25 * 2), 1 / (0.25 * 2)])
 
 
-def test_depth_pro_without_camera_or_field_of_view_says_so(tmp_path: Path) -> None:
-    network = DepthPro(depth_pro(tmp_path, field_of_view=False))
+def test_depth_pro_without_camera_or_field_of_view_says_so(make: Make, tmp_path: Path) -> None:
+    network = DepthPro(make["depth_pro_without_view"](tmp_path))
     network.load("cpu")
     known, unknown = network.batch([{"frame": frame(1)}, {"frame": frame(2, camera=False)}])
     assert isinstance(known, DepthMap)
@@ -382,70 +271,19 @@ def test_depth_pro_without_camera_or_field_of_view_says_so(tmp_path: Path) -> No
     assert "intrinsics" in str(unknown)
 
 
-def test_a_network_that_is_not_loaded_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ToolUnavailableError, match="load"):
-        DepthAnything(tmp_path)(frame(1))
-
-
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ToolUnavailableError, match="zoedepth.*'depth_anything'"):
-        ZoeDepth(depth_anything(tmp_path)).load("cpu")
-
-
-def test_weights_for_relative_depth_are_refused(tmp_path: Path) -> None:
-    folder = depth_anything(tmp_path, "relative")
-    with pytest.raises(ToolUnavailableError, match="metric depth.*'relative'"):
-        DepthAnything(folder).load("cpu")
-
-
-@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json", "model.safetensors"])
-@pytest.mark.parametrize("content", [None, b"", b'{"size": 3}'])
-def test_damaged_weights_are_refused_by_name(tmp_path: Path, name: str, content: bytes | None) -> None:
-    path = depth_anything(tmp_path) / name
-    path.unlink() if content is None else path.write_bytes(content)
-    with pytest.raises(ToolUnavailableError, match="pull|expected the weights"):
-        DepthAnything(tmp_path).load("cpu")
-
-
-def test_weights_that_lack_tensors_are_refused(tmp_path: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
-    path = depth_anything(tmp_path) / "model.safetensors"
-    tensors = load_file(path)
-    gone = sorted(tensors)[0]
-    save_file({name: value for name, value in tensors.items() if name != gone}, path, {"format": "pt"})
-    with pytest.raises(ToolUnavailableError, match=r"lack 1 tensors .*" + gone.replace(".", r"\.")):
-        DepthAnything(tmp_path).load("cpu")
-
-
 def test_every_backend_is_called_with_a_frame(network: DepthNetwork) -> None:
     called: Any = network
     np.testing.assert_array_equal(called(frame(1)).z_m, network.estimate(frame(1)).z_m)
 
 
-def test_every_backend_states_its_weights_and_their_licence() -> None:
-    assert [weights.name for weights in tool_of(DepthAnything).weights] == [
-        f"Depth-Anything-V2-Metric-{place}-{size}-hf"
-        for place in ("Indoor", "Outdoor")
-        for size in ("Small", "Base", "Large")
-    ]
-    assert tool_of(DepthAnything).weights[0].source == (
-        "hf:depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf"
-    )
-    for kind in (DepthAnything, DepthPro, ZoeDepth):
-        assert tool_of(kind).references["frame"].type_name == "Frame"
-        assert all(weights.licence for weights in tool_of(kind).weights)
-
-
 @pytest.mark.gpu
-def test_on_a_gpu_half_precision_agrees_with_the_cpu(tmp_path: Path) -> None:
+def test_on_a_gpu_half_precision_agrees_with_the_cpu(make: Make, tmp_path: Path) -> None:
     import torch
 
     if not torch.cuda.is_available():
         pytest.skip("no GPU")
-    for name, (kind, make) in NETWORKS.items():
-        folder = tmp_path / name
-        network = kind(make(folder))
+    for name, kind in (("depth_anything", DepthAnything), ("depth_pro", DepthPro), ("zoedepth", ZoeDepth)):
+        network = kind(make[name](tmp_path / name))
         network.load("cpu")
         expected = network.batch([{"frame": frame(1)}])[0]
         network.load("cuda:0")
