@@ -17,6 +17,7 @@ from spatial_agent.tools.scene import (
     FrameHeader,
     Picture,
     PointCloud,
+    Scale,
     SceneMap,
 )
 
@@ -56,7 +57,7 @@ def novel_view(
         looking_at_m: The point in the middle of the picture: x, y, z; or else give `yaw_deg`.
         yaw_deg: Where the camera looks, degrees counter-clockwise from +x seen from above.
         pitch_deg: How far up from level, degrees; with `yaw_deg`.
-        fov_deg: Horizontal field of view, degrees.
+        fov_deg: Horizontal field of view, 1 to 170 degrees.
         width_px: Width of the picture.
         height_px: Height of the picture.
 
@@ -94,7 +95,7 @@ def novel_frame(
         looking_at_m: The point in the middle of the picture: x, y, z; or else give `yaw_deg`.
         yaw_deg: Where the camera looks, degrees counter-clockwise from +x seen from above.
         pitch_deg: How far up from level, degrees; with `yaw_deg`.
-        fov_deg: Horizontal field of view, degrees.
+        fov_deg: Horizontal field of view, 1 to 170 degrees.
         width_px: Width of the picture.
         height_px: Height of the picture.
 
@@ -107,7 +108,8 @@ def novel_frame(
     index = max((camera.index for camera in scene.cameras), default=-1) + 1
     header = FrameHeader(index, "novel view", seen.intrinsics, pose, has_depth=True)
     scale_error = scene.quality.scale_error if scene.quality else DepthMap.scale_error
-    depth = DepthMap(seen.view.z_m.astype(np.float32), scene.scale, scale_error)
+    scale: Scale = "metric" if scene.scale == "metric" else "relative"
+    depth = DepthMap(seen.view.z_m.astype(np.float32), scale, scale_error)
     return Frame(header, _painted(seen), depth)
 
 
