@@ -16,11 +16,11 @@ from spatial_agent.tools.errors import ToolArgumentError
 from spatial_agent.tools.experts.batching import each, only, together
 from spatial_agent.tools.experts.open_vocabulary import TextQuery, found
 from spatial_agent.tools.experts.pretrained import (
-    as_tensor,
     half_where_faster,
     hub_weights,
     on_gpu,
     parts,
+    prepared,
     read_network,
     read_processor,
 )
@@ -109,8 +109,7 @@ class GroundingDino:
             torch.tensor([numbers] * len(queries), device=self._device)
             for numbers in (tokens.input_ids, tokens.token_type_ids)
         )
-        images = [as_tensor(query.rgb, self._device) for query in queries]
-        pixels = self._processor.image_processor(images=images, return_tensors="pt", device=self._device)
+        pixels = prepared(self._processor.image_processor, [query.rgb for query in queries], self._device)
         with torch.inference_mode(), half_where_faster(self._device):
             outputs = self._model(
                 pixel_values=pixels.pixel_values,

@@ -7,16 +7,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from spatial_agent.tools.contract import Resources
 from spatial_agent.tools.errors import ToolArgumentError
 from spatial_agent.tools.experts.batching import each, only, together
 from spatial_agent.tools.experts.open_vocabulary import TextQuery, found
 from spatial_agent.tools.experts.pretrained import (
-    as_tensor,
+    Picture,
     half_where_faster,
     hub_weights,
     on_gpu,
     parts,
+    prepared,
     read_network,
     read_processor,
 )
@@ -25,6 +29,9 @@ from spatial_agent.tools.scene import Detections, Frame
 
 #: Pictures in one pass of an accelerator; a processor gains nothing from more than one.
 AT_ONCE = 8
+#: Pictures larger than this many times the network's input are shrunk to it first: what they are made into is
+#: a square of their longer side, filtered in a time that grows with the fourth power of it.
+LARGEST = 4
 #: The sentence its text encoder was trained on.
 SENTENCE = "a photo of a {}"
 
@@ -93,8 +100,9 @@ class Owlv2:
     def _detect_at_once(self, queries: Sequence[TextQuery]) -> list[Detections]:
         import torch
 
-        images = [as_tensor(query.rgb, self._device) for query in queries]
-        pixels = self._processor.image_processor(images=images, return_tensors="pt", device=self._device)
+        most = LARGEST * self._model.config.vision_config.image_size
+        pictures = [shrunk(query.rgb, most) for query in queries]
+        pixels = prepared(self._processor.image_processor, pictures, self._device)
         sentences = [SENTENCE.format(words) for words in queries[0].phrases]
         words = self._processor.tokenizer(
             sentences,
@@ -117,3 +125,16 @@ class Owlv2:
                 queries, boxes, scores, answers.cpu().numpy(), strict=True
             )
         ]
+
+
+def shrunk(picture: Picture, most_px: int) -> Picture:
+    """Return a picture whose longer side is at most so long, showing the same.
+
+    >>> shrunk(np.zeros((300, 4000, 3), np.uint8), 1000).shape
+    (75, 1000, 3)
+    """
+    longer = max(picture.shape[:2])
+    if longer <= most_px:
+        return picture
+    height, width = (max(1, round(side * most_px / longer)) for side in picture.shape[:2])
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))

@@ -83,20 +83,21 @@ def picture_of(frame: Frame) -> Picture:
     """Return the picture of a frame, shape (H, W, 3).
 
     Raises:
-        ToolFailedError: If it has none.
+        ToolFailedError: If it has none, or one without pixels.
     """
-    if frame.rgb is None:
+    if frame.rgb is None or not frame.rgb.size:
         raise ToolFailedError(
             f"frame {frame.header.name} has no colour image to look at; choose a frame that has one"
         )
     return frame.rgb
 
 
-def as_tensor(picture: Picture, device: str) -> Any:  # noqa: ANN401 - a tensor
-    """Return a copy of a picture on a device, shape (3, H, W)."""
+def prepared(processor: Any, pictures: Sequence[Picture], device: str) -> Any:  # noqa: ANN401 - transformers'
+    """Return what an image processor makes of pictures, on a device, with ``pixel_values``."""
     import torch
 
-    return torch.tensor(picture, device=device).permute(2, 0, 1)
+    images = [torch.tensor(picture, device=device).permute(2, 0, 1) for picture in pictures]
+    return processor(images=images, return_tensors="pt", device=device, input_data_format="channels_first")
 
 
 def parts(items: Sequence[Item], most: int) -> Iterator[Sequence[Item]]:

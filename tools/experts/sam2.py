@@ -18,11 +18,11 @@ from spatial_agent.tools.experts.embeddings import Embeddings
 from spatial_agent.tools.experts.masks import mask_boxes
 from spatial_agent.tools.experts.pretrained import (
     Picture,
-    as_tensor,
     hub_weights,
     on_gpu,
     parts,
     picture_of,
+    prepared,
     read_network,
     read_processor,
 )
@@ -49,8 +49,16 @@ SAM2_WEIGHTS = (
 
 
 @dataclass(frozen=True, eq=False)
-class _Request:
-    """One checked call: prompts of one or more objects on a picture, in its pixels."""
+class _Shown:
+    """Objects of one picture that are shown in one way, in its pixels.
+
+    Attributes:
+        rgb: The picture.
+        labels: What the objects are called.
+        given: Their boxes, or None.
+        points: x, y and 1 (on it) or 0 of each point, shape (K, 3), or None.
+        mask: Roughly the object, or None.
+    """
 
     rgb: Picture
     labels: tuple[str, ...]
@@ -59,9 +67,10 @@ class _Request:
     mask: NDArray[np.bool_] | None = None
 
     @property
-    def kind(self) -> tuple[bool, int, bool]:
-        """What must be equal for requests to be decoded together."""
-        return self.given is not None, 0 if self.points is None else len(self.points), self.mask is not None
+    def kind(self) -> tuple[bool, bool, int, bool]:
+        """What must be equal for objects to be decoded together."""
+        points = 0 if self.points is None else len(self.points)
+        return bool(self.labels), self.given is not None, points, self.mask is not None
 
 
 @expert(
@@ -99,22 +108,22 @@ class Sam2:
         self,
         frame: Frame,
         boxes: Detections | None = None,
-        points: list[list[float]] | None = None,
+        points_px: list[list[float]] | None = None,
         mask: InstanceMask | None = None,
         label: str = "object",
     ) -> Detections:
         """Outline objects that boxes, points or a rough mask show.
 
-        Boxes alone give one mask each, with the labels, scores and boxes that were given. Points, or a
-        rough mask, show one object, alone or together with one box; its score is how well the network
-        expects the mask to fit, as intersection over union.
+        Boxes give one mask each, with the boxes, labels and scores that were given. Points and a rough mask
+        show one object together; its score is how well the network expects the mask to fit, as
+        intersection over union. To correct a mask, give it with points on and beside the object.
 
         Args:
             frame: A frame with its picture.
-            boxes: Where the objects are.
-            points: [x, y, 1] on the object or [x, y, 0] beside it, pixels.
-            mask: Roughly the object, of the picture's size.
-            label: What to call an object that points or a mask show.
+            boxes: Where objects are.
+            points_px: [x, y, 1] on one object or [x, y, 0] beside it.
+            mask: Roughly one object, of the picture's size.
+            label: What to call the object that points or a mask show.
 
         Returns:
             Detections with masks of the picture's size; they may overlap.
@@ -123,23 +132,28 @@ class Sam2:
             ToolArgumentError: If nothing is prompted, or a prompt does not fit the picture.
             ToolFailedError: If the frame has no picture.
         """
-        call = {"frame": frame, "boxes": boxes, "points": points, "mask": mask, "label": label}
+        call = {"frame": frame, "boxes": boxes, "points_px": points_px, "mask": mask, "label": label}
         return only(self.batch([call]))
 
     def batch(self, calls: Sequence[Mapping[str, Any]]) -> list[Detections | Exception]:
         """Outline the objects of several calls; pictures are embedded together."""
-        return together(each(calls, _checked), lambda request: request.kind, self._segment)
+        return together(
+            each(calls, _checked), lambda request: tuple(shown.kind for shown in request), self._segment
+        )
 
-    def _segment(self, requests: Sequence[_Request]) -> list[Detections]:
+    def _segment(self, requests: Sequence[Sequence[_Shown]]) -> list[Detections]:
+        """Answer requests whose prompts are of the same kinds."""
+        found = [self._outlined(column) for column in zip(*requests, strict=True)]
+        return [_joined(answers) for answers in zip(*found, strict=True)]
+
+    def _outlined(self, shown: Sequence[_Shown]) -> list[Detections]:
+        """Outline objects that are shown in one way."""
         import torch
 
-        wanted = [request for request in requests if request.labels]
-        if not wanted:
-            return [_nothing(request) for request in requests]
+        if not shown[0].labels:
+            return [_nothing(one) for one in shown]
         with torch.inference_mode():
-            embeddings = self._embeddings.of([request.rgb for request in wanted], self._embed)
-            found = self._decode(wanted, embeddings)
-        return [found.pop(0) if request.labels else _nothing(request) for request in requests]
+            return self._decode(shown, self._embeddings.of([one.rgb for one in shown], self._embed))
 
     def _embed(self, pictures: list[Picture]) -> list[list[Any]]:
         """Return the three feature maps of each picture, shape (1, C, h, w) each."""
@@ -151,16 +165,14 @@ class Sam2:
         return embedded
 
     def _pixels(self, pictures: Sequence[Picture]) -> Any:  # noqa: ANN401 - a tensor
-        images = [as_tensor(picture, self._device) for picture in pictures]
-        pixels = self._processor(images=images, return_tensors="pt", device=self._device).pixel_values
+        pixels = prepared(self._processor, pictures, self._device).pixel_values
         return pixels.to(next(self._model.vision_encoder.parameters()).dtype)
 
-    def _decode(self, requests: Sequence[_Request], embeddings: Sequence[list[Any]]) -> list[Detections]:
-        """Return what each request shows; all are of one kind."""
-        owners = [number for number, request in enumerate(requests) for _ in request.labels]
-        boxes, points, masks = self._prompts(requests)
-        masks_found: list[list[NDArray[np.bool_]]] = [[] for _ in requests]
-        scores_found: list[list[float]] = [[] for _ in requests]
+    def _decode(self, shown: Sequence[_Shown], embeddings: Sequence[list[Any]]) -> list[Detections]:
+        owners = [number for number, one in enumerate(shown) for _ in one.labels]
+        boxes, points, masks = self._prompts(shown)
+        masks_found: list[list[NDArray[np.bool_]]] = [[] for _ in shown]
+        scores_found: list[list[float]] = [[] for _ in shown]
         for part in parts(range(len(owners)), self._at_once[1]):
             own = [owners[number] for number in part]
             rows = slice(part[0], part[-1] + 1)
@@ -170,36 +182,37 @@ class Sam2:
                 input_points=None if points is None else points[rows, ..., :2],
                 input_labels=None if points is None else points[rows, ..., 2].int(),
                 input_masks=None if masks is None else masks[rows],
-                multimask_output=requests[0].kind == (False, 1, False),
+                # One point may mean a thing or a part of it: the surest of three masks is taken.
+                multimask_output=shown[0].kind == (True, False, 1, False),
             )
             for owner, logits, fit in zip(own, outputs.pred_masks, outputs.iou_scores, strict=True):
                 best = int(fit[0].argmax())
-                masks_found[owner].append(upscaled(logits[:, best], requests[owner].rgb.shape[:2])[0])
+                masks_found[owner].append(upscaled(logits[:, best], shown[owner].rgb.shape[:2])[0])
                 scores_found[owner].append(float(fit[0, best].clamp(0, 1)))
         return [
-            _detections(request, np.array(masks), np.array(scores))
-            for request, masks, scores in zip(requests, masks_found, scores_found, strict=True)
+            _detections(one, np.array(masks), np.array(scores))
+            for one, masks, scores in zip(shown, masks_found, scores_found, strict=True)
         ]
 
-    def _prompts(self, requests: Sequence[_Request]) -> tuple[Any, Any, Any]:
+    def _prompts(self, shown: Sequence[_Shown]) -> tuple[Any, Any, Any]:
         """Return boxes (n, 1, 4), points with labels (n, 1, k, 3) and masks (n, 1, s, s) for the network."""
         import torch
 
-        with_boxes, count, with_mask = requests[0].kind
         boxes = points = masks = None
         size = self._model.prompt_encoder.input_image_size
-        if with_boxes:
-            corners = [in_network(r.given.xyxy_px, r.rgb.shape[:2], size) for r in requests if r.given]
+        corners = [in_network(one.given.xyxy_px, one.rgb.shape, size) for one in shown if one.given]
+        placed = [
+            np.column_stack([in_network(one.points[:, :2], one.rgb.shape, size), one.points[:, 2]])
+            for one in shown
+            if one.points is not None
+        ]
+        rough = [self._mask_logits(one.mask) for one in shown if one.mask is not None]
+        if corners:
             boxes = torch.from_numpy(np.concatenate(corners)).float()[:, None].to(self._device)
-        if count:
-            placed = [
-                np.column_stack([in_network(r.points[:, :2], r.rgb.shape[:2], size), r.points[:, 2]])
-                for r in requests
-                if r.points is not None
-            ]
+        if placed:
             points = torch.from_numpy(np.array(placed)).float()[:, None].to(self._device)
-        if with_mask:
-            masks = torch.cat([self._mask_logits(r.mask) for r in requests if r.mask is not None])
+        if rough:
+            masks = torch.cat(rough)
         return boxes, points, masks
 
     def _mask_logits(self, mask: NDArray[np.bool_]) -> Any:  # noqa: ANN401 - a tensor
@@ -258,52 +271,67 @@ def encode_in_half(model: Any) -> None:  # noqa: ANN401 - a network
 def _checked(
     frame: Frame,
     boxes: Detections | None = None,
-    points: Sequence[Sequence[float]] | None = None,
+    points_px: Sequence[Sequence[float]] | None = None,
     mask: InstanceMask | None = None,
     label: str = "object",
-) -> _Request:
+) -> tuple[_Shown, ...]:
+    """Return what a call shows in boxes, and what in points or a mask."""
     rgb = picture_of(frame)
-    if boxes is None and not points and mask is None:
-        raise ToolArgumentError("expected something to outline; give boxes, points or a mask")
-    if mask is not None and mask.pixels.shape != rgb.shape[:2]:
-        raise ToolArgumentError(
-            f"mask: expected the picture's size, {rgb.shape[:2]} (height, width), got {mask.pixels.shape}"
-        )
-    if not points and mask is None and boxes is not None:
-        return _Request(rgb, boxes.labels, boxes)
-    if boxes is not None and len(boxes) != 1:
-        raise ToolArgumentError(
-            f"points and a mask show one object: expected one box at most, got {len(boxes)}"
-        )
-    labels = (label,) if boxes is None else boxes.labels
-    placed = _placed(points, rgb.shape) if points else None
-    return _Request(rgb, labels, boxes, placed, None if mask is None else mask.pixels)
+    shown: list[_Shown] = []
+    if boxes is not None:
+        shown.append(_Shown(rgb, boxes.labels, boxes))
+    if points_px or mask is not None:
+        placed = _placed(points_px, rgb.shape) if points_px else None
+        pixels = None if mask is None else _sized(mask, rgb.shape)
+        shown.append(_Shown(rgb, (label,), None, placed, pixels))
+    if not shown:
+        raise ToolArgumentError("expected something to outline; give boxes, points_px or a mask")
+    return tuple(shown)
 
 
-def _placed(points: Sequence[Sequence[float]], shape: tuple[int, ...]) -> Array:
+def _sized(mask: InstanceMask, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    if mask.pixels.shape != shape[:2]:
+        raise ToolArgumentError(
+            f"mask: expected the picture's size, {shape[:2]} (height, width), got {mask.pixels.shape}"
+        )
+    return mask.pixels
+
+
+def _placed(points_px: Sequence[Sequence[float]], shape: tuple[int, ...]) -> Array:
     """Return points as an array (K, 3) of x, y and label."""
     height, width = shape[:2]
-    for point in points:
+    for point in points_px:
         if len(point) != 3 or point[2] not in (0, 1):
-            raise ToolArgumentError(f"points: expected [x, y, 1] or [x, y, 0] each, got {list(point)!r}")
+            raise ToolArgumentError(f"points_px: expected [x, y, 1] or [x, y, 0] each, got {list(point)!r}")
         if not (-0.5 <= point[0] <= width - 0.5 and -0.5 <= point[1] <= height - 0.5):
             raise ToolArgumentError(
-                f"points: expected x and y inside the {width} x {height} picture, got {list(point)!r}"
+                f"points_px: expected x and y inside the {width} x {height} picture, got {list(point)!r}"
             )
-    return np.array(points, np.float64)
+    return np.array(points_px, np.float64)
 
 
-def _nothing(request: _Request) -> Detections:
-    masks = np.zeros((0, *request.rgb.shape[:2]), bool)
+def _nothing(shown: _Shown) -> Detections:
+    masks = np.zeros((0, *shown.rgb.shape[:2]), bool)
     return Detections(np.empty((0, 4)), np.empty(0), (), masks)
 
 
-def _detections(request: _Request, masks: NDArray[np.bool_], scores: Array) -> Detections:
-    if request.given is not None:
-        return Detections(request.given.xyxy_px, request.given.scores, request.labels, masks)
+def _detections(shown: _Shown, masks: NDArray[np.bool_], scores: Array) -> Detections:
+    if shown.given is not None:
+        return Detections(shown.given.xyxy_px, shown.given.scores, shown.labels, masks)
     if not masks.any():
-        return _nothing(request)
-    return Detections(mask_boxes(masks), scores, request.labels, masks)
+        return _nothing(shown)
+    return Detections(mask_boxes(masks), scores, shown.labels, masks)
+
+
+def _joined(found: Sequence[Detections]) -> Detections:
+    if len(found) == 1:
+        return found[0]
+    return Detections(
+        np.concatenate([one.xyxy_px for one in found]),
+        np.concatenate([one.scores for one in found]),
+        tuple(label for one in found for label in one.labels),
+        np.concatenate([one.masks for one in found if one.masks is not None]),
+    )
 
 
 def _gathered(embeddings: Sequence[list[Any]]) -> list[Any]:

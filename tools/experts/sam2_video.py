@@ -14,9 +14,9 @@ from spatial_agent.tools.contract import Resources
 from spatial_agent.tools.errors import ToolArgumentError
 from spatial_agent.tools.experts.pretrained import (
     Picture,
-    as_tensor,
     half_where_faster,
     picture_of,
+    prepared,
     read_network,
     read_processor,
 )
@@ -95,9 +95,7 @@ class Sam2Video:
         session = self._session(start, pictures[0].shape)
         for number, picture in enumerate(pictures):
             with torch.inference_mode(), half_where_faster(self._device, "bfloat16"):
-                pixels = self._processor(
-                    images=as_tensor(picture, self._device), return_tensors="pt", device=self._device
-                ).pixel_values
+                pixels = prepared(self._processor, [picture], self._device).pixel_values
                 outputs = self._model(inference_session=session, frame=pixels, frame_idx=number)
                 logits = outputs.pred_masks.flatten(0, -3)
                 scores = outputs.object_score_logits.float().sigmoid().flatten().tolist()

@@ -17,11 +17,11 @@ from spatial_agent.tools.experts.masks import separated_detections
 from spatial_agent.tools.experts.open_vocabulary import TextQuery, found
 from spatial_agent.tools.experts.pretrained import (
     Picture,
-    as_tensor,
     half_where_faster,
     hub_weights,
     on_gpu,
     parts,
+    prepared,
     read_network,
     read_processor,
 )
@@ -103,8 +103,7 @@ class Sam3:
     def _embed(self, pictures: list[Picture]) -> list[Any]:
         embedded = []
         for picture in pictures:
-            image = as_tensor(picture, self._device)
-            pixels = self._processor.image_processor(images=image, return_tensors="pt", device=self._device)
+            pixels = prepared(self._processor.image_processor, [picture], self._device)
             embedded.append(self._model.get_vision_features(pixels.pixel_values))
         return embedded
 

@@ -39,7 +39,7 @@ def save_network(folder: Path) -> Path:
     words = [SPECIAL.get(number, f"[unused{number}]") for number in range(1030)] + WORDS
     (folder / "words.txt").write_text("\n".join(words), encoding="utf-8")
     BertTokenizer(vocab=str(folder / "words.txt")).save_pretrained(folder)
-    size = {"shortest_edge": 64, "longest_edge": 96}
+    size = {"shortest_edge": 96, "longest_edge": 128}
     GroundingDinoImageProcessor(size=size).save_pretrained(folder)
     layers: dict[str, Any] = {"depths": [1] * 4, "num_heads": [1, 1, 2, 2], "out_indices": [2, 3, 4]}
     backbone = SwinConfig(image_size=64, embed_dim=8, window_size=2, **layers)

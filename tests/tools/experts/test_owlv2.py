@@ -122,6 +122,18 @@ def test_a_bright_square_reaches_the_network_where_its_box_says(
     assert (columns.min(), columns.max(), rows.min(), rows.max()) == (12, 23, 16, 23)
 
 
+def test_a_large_picture_is_shrunk_in_place(expert: Owlv2, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = plant(expert, [[0.375, 0.25, 0.25, 0.25]], [[0.7]], monkeypatch)
+    rgb = np.zeros((1000, 2400, 3), np.uint8)
+    rgb[300:900, 600:1200] = 255
+    found = expert(Frame(FrameHeader(0, "0"), rgb), ["sofa"])
+    bright = asked[0]["pixel_values"][0].mean(dim=0).numpy() > 0.5
+    rows, columns = np.nonzero(bright)
+    # 50 pixels of the picture are one of the network's 48.
+    assert (columns.min(), columns.max(), rows.min(), rows.max()) == (12, 23, 6, 17)
+    np.testing.assert_allclose(found.xyxy_px, [[599.5, 299.5, 1199.5, 899.5]], atol=1e-3)
+
+
 def test_a_batch_of_pictures_of_any_size_gives_what_single_calls_give(
     expert: Owlv2, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,7 +63,7 @@ def test_a_planted_mask_is_found_at_its_pixels(
     expert: Sam2, picture: Pictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(expert, (slice(8, 12), slice(4, 8)), monkeypatch)
-    found = expert(picture(), points=[[20, 25, 1]], label="cup")
+    found = expert(picture(), points_px=[[20, 25, 1]], label="cup")
     # Columns 4 to 8 of 16 are 15 to 30 of 60, rows 8 to 12 of 16 are 20 to 30 of 40: counted from the
     # corner, so pixels 15 to 29 and 20 to 29, whose centres lie inside.
     expected = np.zeros((HEIGHT, WIDTH), bool)
@@ -82,8 +82,8 @@ def test_a_mask_keeps_to_its_own_picture_in_a_batch(
 ) -> None:
     plant(expert, (slice(0, 4), slice(8, 16)), monkeypatch)
     calls = [
-        {"frame": picture(1), "points": [[1, 1, 1]]},
-        {"frame": picture(2, 80, 32), "points": [[1, 1, 1]]},
+        {"frame": picture(1), "points_px": [[1, 1, 1]]},
+        {"frame": picture(2, 80, 32), "points_px": [[1, 1, 1]]},
     ]
     wide, tall = expert.batch(calls)
     assert isinstance(wide, Detections)
@@ -97,7 +97,7 @@ def test_prompts_reach_the_network_where_they_are_in_the_picture(
 ) -> None:
     asked = plant(expert, (slice(0, 1), slice(0, 1)), monkeypatch)
     expert(picture(), boxes=boxes([-0.5, -0.5, 59.5, 39.5]))
-    expert(picture(), points=[[29.5, 19.5, 1], [0, 0, 0]])
+    expert(picture(), points_px=[[29.5, 19.5, 1], [0, 0, 0]])
     # The network adds half a pixel: edges of the picture are then edges of its 64 x 64 input, its middle the
     # middle, and the centre of the first pixel, which is 64/60 wide and 64/40 high, half that from the edge.
     assert (asked[0]["input_boxes"] + 0.5).tolist() == [[[0.0, 0.0, 64.0, 64.0]]]
@@ -135,9 +135,9 @@ def test_one_picture_is_embedded_once_however_often_it_is_prompted(
     frame = picture(3)
     copy = Frame(FrameHeader(9, "another name"), None if frame.rgb is None else frame.rgb.copy())
     expert(frame, boxes=boxes([3, 4, 20, 30]))
-    expert(copy, points=[[5, 5, 1]])
-    expert(picture(4), points=[[5, 5, 1]])
-    calls = [{"frame": picture(seed), "points": [[5, 5, 1]]} for seed in (3, 4, 4, 5)]
+    expert(copy, points_px=[[5, 5, 1]])
+    expert(picture(4), points_px=[[5, 5, 1]])
+    calls = [{"frame": picture(seed), "points_px": [[5, 5, 1]]} for seed in (3, 4, 4, 5)]
     expert.batch(calls)
     assert sum(embedded) == 3
 
@@ -146,7 +146,7 @@ def test_no_more_pictures_are_kept_than_allowed(
     expert: Sam2, picture: Pictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(expert._embeddings, "_most", 2)
-    results = expert.batch([{"frame": picture(seed), "points": [[5, 5, 1]]} for seed in range(4)])
+    results = expert.batch([{"frame": picture(seed), "points_px": [[5, 5, 1]]} for seed in range(4)])
     assert not [result for result in results if isinstance(result, Exception)]
     assert len(expert._embeddings) == 2
 
@@ -159,10 +159,11 @@ def test_a_batch_gives_what_single_calls_give(
     rough = InstanceMask(np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 7 > 2, "cup")
     calls: list[dict[str, Any]] = [
         {"frame": picture(1), "boxes": boxes([3, 4, 20, 30], [0, 0, 50, 9], [30, 2, 50, 30])},
-        {"frame": picture(2), "points": [[5, 5, 1], [9, 9, 0]]},
+        {"frame": picture(2), "points_px": [[5, 5, 1], [9, 9, 0]]},
         {"frame": picture(3, 33, 44), "boxes": boxes([3, 4, 20, 30])},
         {"frame": picture(4), "mask": rough},
-        {"frame": picture(4), "boxes": boxes([3, 4, 20, 30]), "mask": rough, "points": [[5, 5, 1]]},
+        {"frame": picture(4), "boxes": boxes([3, 4, 20, 30]), "mask": rough, "points_px": [[5, 5, 1]]},
+        {"frame": picture(2), "boxes": boxes([3, 4, 20, 30], [9, 9, 20, 30]), "points_px": [[5, 5, 1]]},
         {"frame": picture(1), "boxes": boxes()},
     ]
     together = expert.batch(calls)
@@ -181,10 +182,10 @@ def test_a_batch_gives_what_single_calls_give(
 
 def test_a_bad_call_costs_its_neighbours_nothing(expert: Sam2, picture: Pictures) -> None:
     calls: list[dict[str, Any]] = [
-        {"frame": Frame(FrameHeader(0, "blind")), "points": [[5, 5, 1]]},
-        {"frame": picture(), "points": [[60, 5, 1]]},
+        {"frame": Frame(FrameHeader(0, "blind")), "points_px": [[5, 5, 1]]},
+        {"frame": picture(), "points_px": [[60, 5, 1]]},
         {"frame": picture()},
-        {"frame": picture(), "points": [[5, 5, 1]]},
+        {"frame": picture(), "points_px": [[5, 5, 1]]},
     ]
     blind, outside, nothing, good = expert.batch(calls)
     assert isinstance(blind, ToolFailedError)
@@ -197,10 +198,9 @@ def test_a_bad_call_costs_its_neighbours_nothing(expert: Sam2, picture: Pictures
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"points": [[5, 5]]}, r"\[x, y, 1\]"),
-        ({"points": [[5, 5, 2]]}, r"\[x, y, 1\]"),
+        ({"points_px": [[5, 5]]}, r"\[x, y, 1\]"),
+        ({"points_px": [[5, 5, 2]]}, r"\[x, y, 1\]"),
         ({"mask": InstanceMask(np.ones((40, 59), bool), "x")}, r"\(40, 60\).*\(40, 59\)"),
-        ({"points": [[5, 5, 1]], "boxes": boxes([0, 0, 5, 5], [0, 0, 9, 9])}, "one box at most, got 2"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(
@@ -208,6 +208,18 @@ def test_what_cannot_be_meant_is_refused(
 ) -> None:
     with pytest.raises(ToolArgumentError, match=message):
         expert(picture(), **arguments)
+
+
+def test_points_show_one_more_object_than_the_boxes(
+    expert: Sam2, picture: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(expert, (slice(8, 12), slice(4, 8)), monkeypatch)
+    given = boxes([3, 4, 20, 30], [0, 0, 50, 9])
+    found = expert(picture(), boxes=given, points_px=[[20, 25, 1]], label="cup")
+    assert found.labels == ("thing 0", "thing 1", "cup")
+    np.testing.assert_allclose(found.xyxy_px, [*given.xyxy_px, [14.5, 19.5, 29.5, 29.5]])
+    assert found.masks is not None
+    assert found.masks.shape == (3, HEIGHT, WIDTH)
 
 
 def test_nothing_boxed_is_nothing_outlined(expert: Sam2, picture: Pictures) -> None:
@@ -256,7 +268,7 @@ def test_what_it_declares(folder: Path) -> None:
     ]
     assert {weights.licence for weights in SAM2_WEIGHTS} == {"Apache-2.0"}
     assert tool.spec.references["boxes"] == "optional Detections"
-    assert tool.arguments({"points": [[1, 2.5, 1]]})["points"] == [[1, 2.5, 1]]
+    assert tool.arguments({"points_px": [[1, 2.5, 1]]})["points_px"] == [[1, 2.5, 1]]
 
 
 def test_parameters_are_those_of_the_architecture() -> None:
