@@ -26,7 +26,6 @@ ARGUMENTS: Mapping[str, Mapping[str, object]] = {
 #: Faults that the suite found and that are still there.
 KNOWN = {
     "detect.yolox": "a picture of no pixel breaks it",
-    "mesh": "surfaces differ from run to run; edges of voxels that cannot be are refused by Open3D",
     "novel_view": "a field of view of next to nothing is divided by",
     "novel_view.frame": "a field of view of next to nothing is divided by",
     "occlusion": "there is no unit for shares",
