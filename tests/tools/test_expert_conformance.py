@@ -32,7 +32,6 @@ KNOWN = {
     "order": "no kinds at all break it",
     "size": "the benchmark's own size lies outside the interval of the measured one",
     "text.rapidocr": "a picture of no pixel breaks it",
-    "zoom": "factors that are no number break it",
 }
 SLOW = {"mesh", "text.rapidocr"}
 REGISTRY = Registry.from_entry_points()

@@ -95,14 +95,16 @@ def zoom(frame: Frame, xyxy_px: list[float], factor: float = 4.0) -> Picture:
     """
     rgb = _rgb(frame)
     left, top, right, bottom = _inside(rgb, xyxy_px)
-    size = round((right - left) * factor), round((bottom - top) * factor)
-    if min(size) < 1 or max(size) > LARGEST_PX:
+    wide_px, high_px = (right - left) * factor, (bottom - top) * factor
+    # Asked this way round, a factor that is not a number is refused, too.
+    if not (min(wide_px, high_px) >= 1 and max(wide_px, high_px) <= LARGEST_PX):
         raise ToolArgumentError(
-            f"zoom: {factor:g} times {right - left:g}x{bottom - top:g} pixels would be {size[0]}x{size[1]}; "
-            f"expected 1 to {LARGEST_PX} pixels to a side"
+            f"zoom: {factor:g} times {right - left:g}x{bottom - top:g} pixels would be "
+            f"{wide_px:g}x{high_px:g}; expected 1 to {LARGEST_PX} pixels to a side"
         )
     # Pillow counts from the outer corner of the first pixel, half a pixel from its centre.
     corners = (left + 0.5, top + 0.5, right + 0.5, bottom + 0.5)
+    size = round(wide_px), round(high_px)
     enlarged = Image.fromarray(rgb).resize(size, Image.Resampling.BICUBIC, box=corners)
     region = f"x {left:g} to {right:g}, y {top:g} to {bottom:g} px"
     return Picture(np.array(enlarged), f"{region} {_of(frame, rgb)}, {factor:g} times enlarged.")

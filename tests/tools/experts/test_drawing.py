@@ -133,6 +133,12 @@ def test_parts_outside_the_picture_are_refused() -> None:
         crop(Frame(HEADER), [0, 0, 1, 1])
 
 
+@pytest.mark.parametrize("factor", [float("nan"), float("inf"), -float("inf"), 1e308, 0.0, -2.0, 1e-9])
+def test_an_enlargement_that_cannot_be_is_refused(factor: float) -> None:
+    with pytest.raises(ToolArgumentError, match="expected 1 to 4096 pixels"):
+        zoom(numbered(), [0, 0, 8, 5], factor)
+
+
 def test_the_scene_from_above_highlights_what_it_is_told() -> None:
     scene = SyntheticRoom.example().scene_map()
     picture = top_down(scene, ["sofa-1"], 300)
