@@ -26,8 +26,6 @@ ARGUMENTS: Mapping[str, Mapping[str, object]] = {
 #: Faults that the suite found and that are still there.
 KNOWN = {
     "detect.yolox": "a picture of no pixel breaks it",
-    "novel_view": "a field of view of next to nothing is divided by",
-    "novel_view.frame": "a field of view of next to nothing is divided by",
     "occlusion": "there is no unit for shares",
     "order": "no kinds at all break it",
     "size": "the benchmark's own size lies outside the interval of the measured one",

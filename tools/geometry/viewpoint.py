@@ -10,6 +10,8 @@ from spatial_agent.tools.scene import CameraIntrinsics, CameraPose, check_array
 
 Array = NDArray[np.float64]
 
+#: Pictures narrower than this show less than lies between two points of a scan, degrees.
+NARROWEST_DEG = 1.0
 #: A pinhole sees less than half round; beyond this its picture is all border, degrees.
 WIDEST_DEG = 170.0
 
@@ -70,11 +72,12 @@ def pinhole(width_px: int, height_px: int, fov_deg: float) -> CameraIntrinsics:
         fov_deg: Horizontal field of view, from the left edge of the picture to the right one.
 
     Raises:
-        InvalidValueError: If the field of view is not above 0 and at most 170 degrees, or a size is not
-            positive.
+        InvalidValueError: If the field of view is not from 1 to 170 degrees, or a size is not positive.
     """
-    if not 0.0 < fov_deg <= WIDEST_DEG:
-        raise InvalidValueError(f"expected a field of view above 0 and at most {WIDEST_DEG:g}, got {fov_deg}")
+    if not NARROWEST_DEG <= fov_deg <= WIDEST_DEG:
+        raise InvalidValueError(
+            f"expected a field of view of {NARROWEST_DEG:g} to {WIDEST_DEG:g} degrees, got {fov_deg}"
+        )
     focal_px = width_px / 2 / float(np.tan(np.radians(fov_deg) / 2))
     return CameraIntrinsics(focal_px, focal_px, (width_px - 1) / 2, (height_px - 1) / 2, width_px, height_px)
 

@@ -115,6 +115,8 @@ def test_a_scene_without_colours_is_shaded_by_depth(scene: SceneMap) -> None:
         ({"position_m": [1, 1], "yaw_deg": 3.0}, "expected position_m as x, y, z"),
         ({"position_m": [1, 1, 1], "looking_at_m": [1, 1, 1]}, "stands where it should look"),
         ({"position_m": [1, 1, 1], "yaw_deg": 0.0, "fov_deg": 190.0}, "field of view"),
+        ({"position_m": [1, 1, 1], "yaw_deg": 0.0, "fov_deg": 5e-324}, "field of view of 1 to 170"),
+        ({"position_m": [1, 1, 1], "yaw_deg": 0.0, "fov_deg": float("nan")}, "field of view of 1 to 170"),
         ({"position_m": [1, 1, 1], "yaw_deg": 0.0, "width_px": 5}, "16 to 1920 pixels"),
     ],
 )
