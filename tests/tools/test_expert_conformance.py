@@ -27,7 +27,6 @@ ARGUMENTS: Mapping[str, Mapping[str, object]] = {
 KNOWN = {
     "detect.yolox": "a picture of no pixel breaks it",
     "occlusion": "there is no unit for shares",
-    "order": "no kinds at all break it",
     "size": "the benchmark's own size lies outside the interval of the measured one",
     "text.rapidocr": "a picture of no pixel breaks it",
 }

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from spatial_agent.tools.contract import Finding
-from spatial_agent.tools.errors import ToolFailedError
+from spatial_agent.tools.errors import ToolArgumentError, ToolFailedError
 from spatial_agent.tools.geometry.order import first_appearance_order
 from spatial_agent.tools.registry import skill
 from spatial_agent.tools.scene import SceneMap
@@ -24,7 +24,13 @@ def order(
         kinds: Object phrases; of several objects of a kind the first one seen counts.
         select: "least" for only the first, "most" for only the last; left out for the whole order.
         definition: "vsi" names the benchmark's operator.
+
+    Raises:
+        ToolArgumentError: If no kind is named.
+        ToolFailedError: If the scene does not say when one of them came into view.
     """
+    if not kinds:
+        raise ToolArgumentError("order: expected one or more kinds of objects, got none")
     seen = {kind: _first_seen(scene, kind, definition == "vsi") for kind in kinds}
     ordered = first_appearance_order(seen)
     unit = _unit(scene)

@@ -15,7 +15,12 @@ import numpy as np
 import pytest
 
 from spatial_agent.tools.contract import Finding, ToolCall
-from spatial_agent.tools.errors import AmbiguousReferenceError, NoSuchObjectError, ToolFailedError
+from spatial_agent.tools.errors import (
+    AmbiguousReferenceError,
+    NoSuchObjectError,
+    ToolArgumentError,
+    ToolFailedError,
+)
 from spatial_agent.tools.local_runner import LocalRunner
 from spatial_agent.tools.registry import Registry
 from spatial_agent.tools.scene import (
@@ -247,6 +252,12 @@ def test_an_object_without_a_front_has_no_own_left() -> None:
 def test_order_of_first_appearance() -> None:
     assert call("order", kinds=["table", "lamp", "sofa"]).value == ["sofa", "lamp", "table"]
     assert call("order", kinds=["table", "lamp", "sofa"], select="most").value == "table"
+
+
+def test_no_kinds_have_no_order() -> None:
+    for select in (None, "least", "most"):
+        with pytest.raises(ToolArgumentError, match="one or more kinds"):
+            call("order", kinds=[], select=select)
 
 
 def test_route_turns_are_relative_to_the_walking_direction() -> None:
