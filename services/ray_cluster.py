@@ -8,8 +8,10 @@ machines is started with ``ray start`` on a network of its own, and joined by it
 import logging
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,8 @@ from spatial_agent.tools.errors import ConfigurationError
 
 _log = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
+#: Time a cluster may take to accept a connection.
+REACH_S = 10.0
 #: Ray replaces 127.0.0.1 by the machine's own address and listens on every interface, unless told that
 #: this Ray never spans machines; the name of the variable is from the systems where that is its default.
 _ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
@@ -54,6 +58,7 @@ class RayCluster:
         self._options = options or ClusterOptions()
         self._folder: Path | None = None
         self._is_ours = False
+        self._keeper: ThreadPoolExecutor | None = None
         self._lock = Lock()
 
     def start(self) -> None:
@@ -67,8 +72,11 @@ class RayCluster:
                 return
             # Ray prints the deaths of workers on this process's standard output, where answers belong.
             ray_worker.print_to_stdstream = _log_events
+            # The system kills Ray's processes when the thread that started them ends, not the process: this
+            # one lives until `close`.
+            self._keeper = ThreadPoolExecutor(1, thread_name_prefix="ray-keeper")
             try:
-                self._join() if self._options.address else self._start_here()
+                self._keeper.submit(self._join if self._options.address else self._start_here).result()
             except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
                 self._clear()
                 raise ConfigurationError(f"Ray cannot be used: {error}") from error
@@ -93,6 +101,10 @@ class RayCluster:
         return int(max(node["Resources"].get("object_store_memory", 0.0) for node in self.nodes))
 
     def _join(self) -> None:
+        # Ray itself would go on trying for minutes.
+        host, _, port = str(self._options.address).rpartition(":")
+        if port.isdecimal():
+            socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
         ray.init(address=self._options.address, log_to_driver=False, logging_level=logging.ERROR)
 
     def _start_here(self) -> None:
@@ -121,6 +133,9 @@ class RayCluster:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+        if self._keeper is not None:
+            self._keeper.shutdown()
+            self._keeper = None
 
 
 def alive_nodes() -> list[dict[str, Any]]:
