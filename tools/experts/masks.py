@@ -1,6 +1,6 @@
 """Masks of one image: each pixel to one object, nothing twice, and the boxes that go with them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,10 +65,10 @@ def mask_boxes(masks: Masks) -> NDArray[np.float64]:
     """
     boxes = np.empty((len(masks), 4))
     for box, mask in zip(boxes, masks, strict=True):
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        if not rows.size:
+        if not mask.any():
             raise ShapeError("masks: expected at least one pixel in each, got an empty one")
-        box[:] = columns[0] - 0.5, rows[0] - 0.5, columns[-1] + 0.5, rows[-1] + 0.5
+        rows, columns = _window(mask)
+        box[:] = columns.start - 0.5, rows.start - 0.5, columns.stop - 0.5, rows.stop - 0.5
     return boxes
 
 
@@ -77,9 +77,12 @@ def _owned(
 ) -> list[tuple[int, NDArray[np.bool_]]]:
     """Return position and remaining pixels of what stays, best first."""
     areas = masks.sum(axis=(1, 2))
+    windows = {int(index): _window(masks[index]) for index in np.flatnonzero(areas)}
     kept: list[int] = []
-    for index in sorted(range(len(labels)), key=lambda k: (-scores[k], -areas[k], k)):
-        if areas[index] and not any(_repeats(masks, areas, labels, index, other) for other in kept):
+    for index in sorted(windows, key=lambda k: (-scores[k], -areas[k], k)):
+        alike = [other for other in kept if labels[other] == labels[index]]
+        shares = (_shared(masks, windows, index, other) / min(areas[index], areas[other]) for other in alike)
+        if not any(share >= DUPLICATE_SHARE for share in shares):
             kept.append(index)
     owner = np.full(masks.shape[1:], -1)
     for index in sorted(kept, key=lambda k: -areas[k]):
@@ -87,8 +90,15 @@ def _owned(
     return [(index, pixels) for index in kept if (pixels := owner == index).any()]
 
 
-def _repeats(masks: Masks, areas: NDArray[np.int_], labels: Sequence[str], index: int, other: int) -> bool:
-    if labels[index] != labels[other]:
-        return False
-    shared = np.count_nonzero(masks[index] & masks[other])
-    return bool(shared >= DUPLICATE_SHARE * min(areas[index], areas[other]))
+def _window(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _shared(masks: Masks, windows: Mapping[int, tuple[slice, slice]], index: int, other: int) -> int:
+    """Return how many pixels two masks share; only where both their windows are can there be any."""
+    both = tuple(
+        slice(max(a.start, b.start), max(a.start, b.start, min(a.stop, b.stop)))
+        for a, b in zip(windows[index], windows[other], strict=True)
+    )
+    return int(np.count_nonzero(masks[index][both] & masks[other][both]))

@@ -15,6 +15,7 @@ from spatial_agent.tools.contract import Resources
 from spatial_agent.tools.errors import ToolUnavailableError
 from spatial_agent.tools.experts.batching import each
 from spatial_agent.tools.experts.pretrained import picture_of
+from spatial_agent.tools.experts.vocabulary import checked_confidence
 from spatial_agent.tools.registry import expert
 from spatial_agent.tools.scene import Detections, Frame
 
@@ -57,12 +58,13 @@ class RapidOcr:
 
         Raises:
             ToolFailedError: If the frame has no picture.
+            ToolArgumentError: If the confidence is not from 0 to 1.
         """
-        rgb = picture_of(frame)
+        rgb, least = picture_of(frame), checked_confidence(confidence)
         lines, _ = self._engine(np.ascontiguousarray(rgb[..., ::-1]))
         # It counts from the corner of the first pixel, we from its centre.
         read = [(np.array(corners, float) - 0.5, text, float(score)) for corners, text, score in lines or ()]
-        return text_lines([line for line in read if line[2] >= confidence and line[1].strip()], rgb.shape[:2])
+        return text_lines([line for line in read if line[2] >= least and line[1].strip()], rgb.shape[:2])
 
     def batch(self, calls: Sequence[Mapping[str, Any]]) -> list[Detections | Exception]:
         """Take several calls; one picture is read after the other."""

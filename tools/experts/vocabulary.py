@@ -1,4 +1,4 @@
-"""Which classes of a network with a fixed vocabulary are meant by the words of a call."""
+"""What detectors are asked for: classes of a fixed vocabulary, and how sure they have to be."""
 
 from collections.abc import Sequence
 
@@ -19,6 +19,17 @@ COCO: tuple[str, ...] = (
     *("keyboard", "cell phone", "microwave", "oven", "toaster", "sink", "refrigerator", "book"),
     *("clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush"),
 )
+
+
+def checked_confidence(confidence: float) -> float:
+    """Return the score that detections must reach.
+
+    Raises:
+        ToolArgumentError: If it is not a number from 0 to 1.
+    """
+    if not 0 <= confidence <= 1:
+        raise ToolArgumentError(f"confidence: expected a number from 0 to 1, got {confidence!r}")
+    return confidence
 
 
 def wanted_classes(prompts: Sequence[str] | None, classes: Sequence[str]) -> tuple[int, ...]:

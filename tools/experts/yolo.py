@@ -15,7 +15,7 @@ from spatial_agent.tools.experts.ultralytics_models import (
     predict,
     yolo_weights,
 )
-from spatial_agent.tools.experts.vocabulary import wanted_classes
+from spatial_agent.tools.experts.vocabulary import checked_confidence, wanted_classes
 from spatial_agent.tools.registry import expert
 from spatial_agent.tools.scene import Detections, Frame
 
@@ -66,7 +66,7 @@ class YoloInstances:
 
         Raises:
             ToolFailedError: If the frame has no picture.
-            ToolArgumentError: If it does not know what is looked for.
+            ToolArgumentError: If it does not know what is looked for, or the confidence is none.
         """
         return only(self.batch([{"frame": frame, "prompts": prompts, "confidence": confidence}]))
 
@@ -77,7 +77,7 @@ class YoloInstances:
     def _request(self, frame: Frame, prompts: list[str] | None = None, confidence: float = 0.3) -> Request:
         names = self._model.names
         classes = wanted_classes(prompts, [names[number] for number in sorted(names)])
-        return Request(picture_of(frame), classes, confidence)
+        return Request(picture_of(frame), classes, checked_confidence(confidence))
 
     def _run(self, requests: list[Request]) -> list[Detections]:
         return [separated_detections(found) for found in predict(self._model, requests, self._device)]

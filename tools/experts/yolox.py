@@ -16,7 +16,7 @@ from spatial_agent.tools.contract import Resources, Weights
 from spatial_agent.tools.errors import ConfigurationError, ToolFailedError, ToolUnavailableError
 from spatial_agent.tools.experts.batching import each
 from spatial_agent.tools.experts.pretrained import picture_of
-from spatial_agent.tools.experts.vocabulary import COCO, wanted_classes
+from spatial_agent.tools.experts.vocabulary import COCO, checked_confidence, wanted_classes
 from spatial_agent.tools.registry import expert
 from spatial_agent.tools.scene import Detections, Frame
 
@@ -94,12 +94,12 @@ class YoloxDetector:
 
         Raises:
             ToolFailedError: If the frame has no picture.
-            ToolArgumentError: If it does not know what is looked for.
+            ToolArgumentError: If it does not know what is looked for, or the confidence is none.
         """
         rgb = picture_of(frame)
-        classes = wanted_classes(prompts, COCO)
+        classes, least = wanted_classes(prompts, COCO), checked_confidence(confidence)
         pixels, shown = self._input(rgb)
-        return detections_in(self._output(pixels), rgb.shape[:2], shown, classes, confidence)
+        return detections_in(self._output(pixels), rgb.shape[:2], shown, classes, least)
 
     def batch(self, calls: Sequence[Mapping[str, Any]]) -> list[Detections | Exception]:
         """Take several calls; ncnn computes one picture at a time."""

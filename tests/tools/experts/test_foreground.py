@@ -242,3 +242,10 @@ def test_real_chairs_have_the_masks_a_network_gives_them(weights: Path, test_dat
         found += [iou(one, other) for one, other in zip(ours.masks, theirs.masks, strict=True)]
     assert len(found) >= 12
     assert np.median(found) > 0.65
+
+
+def test_it_keeps_the_contract_of_experts() -> None:
+    from spatial_agent.tools.conformance import check_expert
+
+    verdicts = check_expert(foreground)
+    assert [f"{check}: {said}" for check, said in verdicts.items() if not said.startswith("ok")] == []

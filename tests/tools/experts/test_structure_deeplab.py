@@ -185,3 +185,11 @@ def test_it_runs_without_torch_and_opencv(weights: Path) -> None:
         env=dict(os.environ),
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_it_keeps_the_contract_of_experts(weights: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    from spatial_agent.tools.conformance import check_expert
+
+    verdicts = check_expert(DeeplabStructure, weights=weights / FILE)
+    assert [f"{check}: {said}" for check, said in verdicts.items() if not said.startswith("ok")] == []

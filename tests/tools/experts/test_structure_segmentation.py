@@ -152,3 +152,11 @@ def test_one_network_of_two_sizes_sees_pictures_in_their_proportions() -> None:
     assert input_size(50, 2000) == (512, 2048)
     height, width = input_size(1080, 1920)
     assert width / height == pytest.approx(1920 / 1080, rel=0.03)
+
+
+@pytest.mark.slow
+def test_it_keeps_the_contract_of_experts(folder: Path) -> None:
+    from spatial_agent.tools.conformance import check_expert
+
+    verdicts = check_expert(UpernetStructure, weights=folder)
+    assert [f"{check}: {said}" for check, said in verdicts.items() if not said.startswith("ok")] == []

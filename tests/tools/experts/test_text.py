@@ -125,3 +125,12 @@ def test_it_runs_without_torch() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ)
     )
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_it_keeps_the_contract_of_experts() -> None:
+    pytest.importorskip("rapidocr_onnxruntime")
+    from spatial_agent.tools.conformance import check_expert
+
+    verdicts = check_expert(RapidOcr)
+    assert [f"{check}: {said}" for check, said in verdicts.items() if not said.startswith("ok")] == []

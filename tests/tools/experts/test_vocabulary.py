@@ -3,7 +3,7 @@
 import pytest
 
 from spatial_agent.tools.errors import ToolArgumentError
-from spatial_agent.tools.experts.vocabulary import COCO, wanted_classes
+from spatial_agent.tools.experts.vocabulary import COCO, checked_confidence, wanted_classes
 
 
 def test_coco_is_numbered_as_published() -> None:
@@ -35,3 +35,10 @@ def test_what_it_does_not_know_is_refused_and_not_reported_as_absent() -> None:
         wanted_classes(["refrigrator"], COCO)
     with pytest.raises(ToolArgumentError, match=r"got \[\]"):
         wanted_classes([], COCO)
+
+
+@pytest.mark.parametrize("confidence", [-0.1, 1.1, float("nan"), float("inf")])
+def test_a_confidence_that_is_none_is_refused(confidence: float) -> None:
+    assert checked_confidence(0.5) == 0.5
+    with pytest.raises(ToolArgumentError, match="expected a number from 0 to 1"):
+        checked_confidence(confidence)

@@ -179,3 +179,11 @@ def plant(
     monkeypatch.setattr(
         type(backend), "forward", lambda self, im, **rest: [torch.from_numpy(x) for x in outputs()]
     )
+
+
+def test_it_keeps_the_contract_of_experts(weights: Path) -> None:
+    pytest.importorskip("ultralytics")
+    from spatial_agent.tools.conformance import check_expert
+
+    verdicts = check_expert(YoloInstances, weights=weights / FILE)
+    assert [f"{check}: {said}" for check, said in verdicts.items() if not said.startswith("ok")] == []

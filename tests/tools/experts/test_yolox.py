@@ -243,3 +243,11 @@ def test_it_runs_without_torch_and_opencv(weights: Path) -> None:
         env=dict(os.environ),
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_it_keeps_the_contract_of_experts(weights: Path) -> None:
+    pytest.importorskip("ncnn")
+    from spatial_agent.tools.conformance import check_expert
+
+    verdicts = check_expert(YoloxDetector, weights=weights / "yolox-nano.param")
+    assert [f"{check}: {said}" for check, said in verdicts.items() if not said.startswith("ok")] == []

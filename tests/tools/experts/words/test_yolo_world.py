@@ -179,3 +179,11 @@ def test_nothing_is_installed_started_or_fetched(
     heard_alone: Callable[[str, str, Path], list[str]], file: Path
 ) -> None:
     assert heard_alone("yolo_world", "YoloWorld", file) == []
+
+
+@pytest.mark.slow
+def test_it_keeps_the_contract_of_experts(file: Path) -> None:
+    from spatial_agent.tools.conformance import check_expert
+
+    verdicts = check_expert(YoloWorld, weights=file, arguments={"prompts": ["lamp"], "confidence": LOW})
+    assert [f"{check}: {said}" for check, said in verdicts.items() if not said.startswith("ok")] == []

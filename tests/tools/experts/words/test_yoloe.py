@@ -166,3 +166,11 @@ def test_nothing_is_installed_started_or_fetched(
     heard_alone: Callable[[str, str, Path], list[str]], file: Path
 ) -> None:
     assert heard_alone("yoloe", "Yoloe", file) == []
+
+
+@pytest.mark.slow
+def test_it_keeps_the_contract_of_experts(file: Path) -> None:
+    from spatial_agent.tools.conformance import check_expert
+
+    verdicts = check_expert(Yoloe, weights=file, arguments={"prompts": ["lamp"], "confidence": 0.55})
+    assert [f"{check}: {said}" for check, said in verdicts.items() if not said.startswith("ok")] == []
