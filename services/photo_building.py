@@ -1,7 +1,7 @@
 """Scenes of scans, and of photographs: their depth is asked of experts and weighed against known sizes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Protocol, runtime_checkable
 
@@ -13,28 +13,18 @@ from spatial_agent.tools.errors import SourceError, ToolFailedError, ToolUnavail
 from spatial_agent.tools.experts.instances import Segmenter
 from spatial_agent.tools.experts.masks import mask_boxes
 from spatial_agent.tools.experts.sizes import rulers
-from spatial_agent.tools.geometry.scale import (
-    ScaleCheck,
-    check_scale,
-    cue_from_camera_height,
-    cue_from_size,
-    rescaled,
-)
 from spatial_agent.tools.mapping.build import build_scene
 from spatial_agent.tools.mapping.photo import photo_frames
 from spatial_agent.tools.mapping.picture_scene import picture_scene
+from spatial_agent.tools.mapping.scale_check import with_checked_scale
 from spatial_agent.tools.media import check_geometry
 from spatial_agent.tools.progress import report
-from spatial_agent.tools.scene import DepthMap, Detections, Frame, FrameSet, InstanceMask, SceneMap
+from spatial_agent.tools.scene import DepthMap, Detections, Frame, FrameSet, SceneMap
 
 #: Makes a scene map whose objects a segmenter finds.
 BuildScene = Callable[[Segmenter], SceneMap]
 #: Depth whose scale is better known than this is not weighed against usual sizes.
 WELL_KNOWN = 0.02
-#: Relative standard deviation of lengths in a photograph besides their scale.
-LENGTH_ERROR = 0.1
-#: Half-width of the 90 % interval of a height of the camera that a person states, metres.
-CAMERA_MARGIN_M = 0.1
 NO_DEPTH = "no depth could be found: only what stands where in the picture is known, not how far or how big"
 
 
@@ -100,32 +90,15 @@ def build_weighed(photo: FrameSet, segmenter: Segmenter, *, camera_height_m: flo
 
     Args:
         photo: What `photo_frames` gives.
-        segmenter: Finds the objects; asked once.
-        camera_height_m: Height of the camera above the floor, where somebody knows it, metres.
+        segmenter: Finds the objects.
+        camera_height_m: Height of the camera above the floor, where somebody knows it, metres; it says
+            nothing where no floor is in view.
     """
-    remembered = _Remembered(segmenter)
-    scene = build_scene(photo, remembered, progress=report)
-    frame = photo.load(0)
-    if frame.depth is None or frame.depth.scale_error <= WELL_KNOWN:
+    scene = build_scene(photo, segmenter, progress=report)
+    if scene.quality is None or scene.quality.scale_error <= WELL_KNOWN:
         return scene
-    check = _weighed(frame.depth, scene, camera_height_m)
-    corrected = replace(frame, depth=rescaled(frame.depth, check))
-    scaled = replace(photo, loader=partial(_loaded, corrected))
-    scene = build_scene(scaled, remembered, progress=report)
-    return replace(scene, notes=(*scene.notes, check.note))
-
-
-def _weighed(depth: DepthMap, scene: SceneMap, camera_height_m: float | None) -> ScaleCheck:
-    """Weigh estimated depth against usual sizes, and against a known height above a floor that was found."""
-    sizes = [
-        cue_from_size(length_m, low_m, high_m, source="the usual size of a thing", length_error=LENGTH_ERROR)
-        for length_m, low_m, high_m in rulers(scene.objects)
-    ]
-    heights = []
-    if camera_height_m is not None and scene.up is not None:
-        seen_m = float(scene.cameras[0].pose.position_m[2])
-        heights.append(cue_from_camera_height(seen_m, camera_height_m, CAMERA_MARGIN_M))
-    return check_scale(depth.scale_error, heights, table=sizes)
+    known_m = camera_height_m if scene.up is not None else None
+    return with_checked_scale(scene, rulers(scene.objects), camera_height_m=known_m)
 
 
 def _recorded(frames: FrameSet, frame: Frame) -> DepthMap:
@@ -145,37 +118,7 @@ def _estimated(asking: Asking, tool: str, frame: Frame) -> DepthMap:
         asking.runner.drop(reference)
 
 
-def _loaded(frame: Frame, index: int, rgb: bool, depth: bool, instances: bool) -> Frame:
-    return replace(frame, rgb=frame.rgb if rgb else None, depth=frame.depth if depth else None)
-
-
 def _size(frame: Frame) -> tuple[int, int]:
     if frame.rgb is None:
         raise SourceError(f"frame {frame.header.name}: expected a picture, got a frame without colour")
     return frame.rgb.shape[0], frame.rgb.shape[1]
-
-
-@dataclass
-class _Remembered:
-    """Asks a segmenter once for each frame."""
-
-    segmenter: Segmenter
-    found: dict[int, tuple[InstanceMask, ...]] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return self.segmenter.name
-
-    @property
-    def version(self) -> str:
-        return self.segmenter.version
-
-    @property
-    def at_once(self) -> int:
-        return self.segmenter.at_once
-
-    def segment(self, frame: Frame, frames: FrameSet) -> tuple[InstanceMask, ...]:
-        index = frame.header.index
-        if index not in self.found:
-            self.found[index] = self.segmenter.segment(frame, frames)
-        return self.found[index]

@@ -142,7 +142,7 @@ def test_usual_sizes_pull_a_wrong_scale_towards_the_truth() -> None:
     assert 0 < off < TOO_FAR - 1
     assert scene.quality is not None
     assert scene.quality.scale_error < too_far(_recorded()).scale_error
-    assert any("usual size" in note for note in scene.notes)
+    assert any("typical size" in note for note in scene.notes)
 
 
 def test_the_next_depth_expert_is_asked_when_one_is_lost() -> None:
