@@ -83,6 +83,7 @@ def _finding(scene: SceneMap, item: SceneObject, seen: Visibility, asked: str, w
     return Finding(
         claim=_claim(scene, item, seen, hiding, behind, where),
         value=values[asked],
+        unit="share" if is_share else None,
         low=max(0.0, seen.visible - seen.margin) if is_share else None,
         high=min(1.0, seen.visible + seen.margin) if is_share else None,
         definition=f"occlusion.{asked}",

@@ -21,6 +21,8 @@ UNITS: dict[str, tuple[str, float]] = {
     "rad": ("angle", 180.0 / np.pi),
     "s": ("time", 1.0),
     "count": ("count", 1.0),
+    # A part of a whole, 0 to 1; apart from counts, so that neither is taken for the other.
+    "share": ("share", 1.0),
 }
 
 

@@ -55,11 +55,13 @@ def test_what_stands_in_front_hides_as_much_as_it_does(scene: SceneMap) -> None:
 
     assert 0.3 < truth < 0.7
     assert found.value == pytest.approx(truth, abs=0.05)
+    assert found.unit == "share"
     assert found.low is not None
     assert found.high is not None
     assert found.low <= truth <= found.high
     assert "hidden by the cabinet" in found.claim
-    assert occlusion(scene, "refrigerator", position_m=EYE, asked="hidden_by").value == ["cabinet-1"]
+    hiding = occlusion(scene, "refrigerator", position_m=EYE, asked="hidden_by")
+    assert (hiding.value, hiding.unit) == (["cabinet-1"], None)
 
 
 def test_what_is_behind_is_named_and_what_is_beside_is_not(scene: SceneMap) -> None:

@@ -38,6 +38,7 @@ def test_a_detour_over_another_unit_changes_nothing(value: float, start: str, vi
         ("parsec", "m", "unknown unit 'parsec'; expected one of m, cm"),
         ("m", "furlong", "unknown unit 'furlong'"),
         ("m", "m2", "'m' measures length, 'm2' measures area"),
+        ("share", "count", "'share' measures share, 'count' measures count"),
         ("deg", "s", "'deg' measures angle, 's' measures time"),
     ],
 )
