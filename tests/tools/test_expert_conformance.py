@@ -26,7 +26,6 @@ ARGUMENTS: Mapping[str, Mapping[str, object]] = {
 #: Faults that the suite found and that are still there.
 KNOWN = {
     "detect.yolox": "a picture of no pixel breaks it",
-    "size": "the benchmark's own size lies outside the interval of the measured one",
     "text.rapidocr": "a picture of no pixel breaks it",
 }
 SLOW = {"mesh", "text.rapidocr"}

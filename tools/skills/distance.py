@@ -13,7 +13,7 @@ from spatial_agent.tools.geometry.measuring import (
 )
 from spatial_agent.tools.registry import skill
 from spatial_agent.tools.scene import Measurement, SceneMap, SceneObject
-from spatial_agent.tools.skills.findings import numeric_finding, segment
+from spatial_agent.tools.skills.findings import Rounding, numeric_finding, segment
 from spatial_agent.tools.skills.references import resolve_one
 from spatial_agent.tools.skills.wording import capitalised, the
 
@@ -28,7 +28,7 @@ DEFINITIONS = {
     "centres": "distance.centre",
     "vsi": "vsi.object_abs_distance",
 }
-VSI_DECIMALS = 1
+VSI_ROUNDING = Rounding("m", 1)
 
 
 @skill("distance")
@@ -40,7 +40,7 @@ def distance(scene: SceneMap, a: str, b: str, between: Between = "surfaces", uni
         a: One object, such as "sofa", "chair-2" or "lamp near the sofa".
         b: The other object.
         between: "surfaces" (nearest observed surfaces), "centres", or "vsi" (the benchmark's
-            distance between box surfaces).
+            distance between box surfaces, rounded to 0.1 m).
         unit: Unit of the answer.
     """
     first, second = (resolve_one(scene, phrase, exact_label=between == "vsi") for phrase in (a, b))
@@ -54,7 +54,7 @@ def distance(scene: SceneMap, a: str, b: str, between: Between = "surfaces", uni
         objects=(first.id, second.id),
         details={"box_distance_m": box_distance(first.box, second.box)},
         marks=(segment(points_m, f"{converted.value:.2f} {unit}"),),
-        decimals=VSI_DECIMALS if between == "vsi" else None,
+        rounding=VSI_ROUNDING if between == "vsi" else None,
     )
 
 

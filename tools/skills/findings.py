@@ -1,14 +1,33 @@
 """Findings made of measurements."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from spatial_agent.tools.contract import Finding, Json
-from spatial_agent.tools.scene import Measurement, SceneObject
+from spatial_agent.tools.scene import Measurement, SceneObject, convert
 from spatial_agent.tools.skills.wording import quantity
 
 #: Relative margin above which a number says too little to decide anything by itself.
 WEAK_RELATIVE_MARGIN = 0.5
+
+
+class Rounding(NamedTuple):
+    """How a definition rounds: to a number of decimals in its own unit, whatever unit is asked for.
+
+    >>> Rounding("cm", 0).apply(1.904, "m"), Rounding("m", 1).apply(157.0, "cm")
+    (1.9, 160.0)
+    """
+
+    unit: str
+    decimals: int
+
+    def apply(self, value: float, unit: str) -> float:
+        """Return a number in some unit, rounded; an int where it is whole by definition."""
+        if unit == self.unit:
+            return round(value, self.decimals or None)
+        rounded = round(convert(value, unit, self.unit), self.decimals)
+        # The way back leaves noise in the last digits, such as 1.9000000000000001 m.
+        return round(convert(rounded, self.unit, unit), 12)
 
 
 def numeric_finding(
@@ -20,9 +39,11 @@ def numeric_finding(
     objects: Sequence[str] = (),
     details: Mapping[str, Json] | None = None,
     marks: Sequence[Mapping[str, Any]] = (),
-    decimals: int | None = None,
+    rounding: Rounding | None = None,
 ) -> Finding:
     """Return the finding ``"<subject> <quantity><ending>."``.
+
+    A definition that rounds may move the value beyond an end of the interval, which is then widened to it.
 
     Args:
         measurement: The number, already in the unit asked for.
@@ -32,16 +53,16 @@ def numeric_finding(
         objects: Ids of the objects it speaks of.
         details: Further facts.
         marks: What to draw.
-        decimals: Decimals the definition rounds the value to; None keeps all.
+        rounding: How the definition rounds the value; None keeps all decimals.
     """
-    value = measurement.value if decimals is None else round(measurement.value, decimals)
+    value = measurement.value if rounding is None else rounding.apply(measurement.value, measurement.unit)
     weak = _weakness(measurement)
     return Finding(
         claim=f"{subject} {quantity(measurement)}{ending}.",
-        value=int(value) if decimals == 0 else value,
+        value=value,
         unit=measurement.unit,
-        low=measurement.low,
-        high=measurement.high,
+        low=None if measurement.low is None else min(measurement.low, value),
+        high=None if measurement.high is None else max(measurement.high, value),
         definition=definition,
         quality="weak" if weak else "strong",
         why_weak=weak,

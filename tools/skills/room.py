@@ -6,9 +6,9 @@ from spatial_agent.tools.contract import Finding
 from spatial_agent.tools.geometry.measuring import measure_room
 from spatial_agent.tools.registry import skill
 from spatial_agent.tools.scene import SceneMap
-from spatial_agent.tools.skills.findings import numeric_finding
+from spatial_agent.tools.skills.findings import Rounding, numeric_finding
 
-VSI_DECIMALS = 1
+VSI_ROUNDING = Rounding("m2", 1)
 
 
 @skill("room")
@@ -30,5 +30,5 @@ def room(scene: SceneMap, definition: Literal["plain", "vsi"] = "plain", unit: s
         "The floor of the room is",
         "vsi.room_size_estimation" if vsi else "room.area",
         marks=marks,
-        decimals=VSI_DECIMALS if vsi else None,
+        rounding=VSI_ROUNDING if vsi else None,
     )

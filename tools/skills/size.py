@@ -7,11 +7,12 @@ from spatial_agent.tools.geometry.measuring import measure_size, measure_vsi_siz
 from spatial_agent.tools.registry import skill
 from spatial_agent.tools.scene import SceneMap
 from spatial_agent.tools.skills.candidates import named_candidates
-from spatial_agent.tools.skills.findings import numeric_finding, spot
+from spatial_agent.tools.skills.findings import Rounding, numeric_finding, spot
 from spatial_agent.tools.skills.ranking import rank
 from spatial_agent.tools.skills.references import resolve_one
 from spatial_agent.tools.skills.wording import capitalised, quantity, the
 
+VSI_ROUNDING = Rounding("cm", 0)
 Dimension = Literal["longest", "height", "width", "depth", "length"]
 WORDS: dict[str, str] = {
     "longest": "along its longest side",
@@ -60,7 +61,7 @@ def size(
         ending=f" {WORDS[dimension]}",
         objects=(item.id,),
         marks=(spot(item, f"{measurement.value:.2f} {unit}"),),
-        decimals=0 if vsi else None,
+        rounding=VSI_ROUNDING if vsi else None,
     )
 
 

@@ -124,6 +124,34 @@ def test_the_benchmark_size_is_in_whole_centimetres() -> None:
     assert isinstance(finding.value, int)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        # An edge of 1.904 m, a gap of 1.57 m (as the benchmark samples it) and a floor of 17.26 m2.
+        ({"tool": "size", "of": "sofa", "definition": "vsi", "unit": "m"}, 1.90),
+        ({"tool": "size", "of": "sofa", "definition": "vsi", "unit": "in"}, 190 / 2.54),
+        ({"tool": "distance", "a": "sofa", "b": "tv", "between": "vsi", "unit": "cm"}, 160.0),
+        ({"tool": "distance", "a": "sofa", "b": "tv", "between": "vsi", "unit": "m"}, 1.6),
+        ({"tool": "room", "definition": "vsi", "unit": "m2"}, 17.3),
+        ({"tool": "room", "definition": "vsi", "unit": "ft2"}, 17.3 / 0.3048**2),
+    ],
+)
+def test_the_benchmark_rounds_in_its_own_unit_and_the_interval_holds_what_it_says(
+    arguments: dict[str, Any], expected: float
+) -> None:
+    boxes = {"sofa": ((0.0, 0.0, 0.4), (1.904, 1.0, 0.8)), "tv": ((2.622, 0.0, 0.4), (0.2, 1.2, 0.8))}
+    objects = tuple(
+        SceneObject(f"{label}-1", label, OrientedBox.upright(np.array(centre), np.array(extent)))
+        for label, (centre, extent) in boxes.items()
+    )
+    finding = call(scene=SceneMap(objects, room=Room(17.26)), **arguments)
+
+    assert finding.value == pytest.approx(expected, rel=1e-12)
+    assert finding.low is not None
+    assert finding.high is not None
+    assert finding.low <= finding.value <= finding.high
+
+
 def test_counting_names_what_was_counted_and_knows_zero() -> None:
     assert call("count", kind="lamps").objects == ("lamp-1", "lamp-2")
     assert call("count", kind="pianos").value == 0
