@@ -23,19 +23,12 @@ ARGUMENTS: Mapping[str, Mapping[str, object]] = {
     "occlusion": {"of": "sofa", "frame": 0},
     "order": {"kinds": ["table", "tv", "trash can"]},
 }
-#: Faults that the suite found and that are still there.
-KNOWN = {
-    "detect.yolox": "a picture of no pixel breaks it",
-    "text.rapidocr": "a picture of no pixel breaks it",
-}
 SLOW = {"mesh", "text.rapidocr"}
 REGISTRY = Registry.from_entry_points()
 
 
 def cases(names: Iterable[str]) -> list[ParameterSet]:
-    known = {name: [pytest.mark.xfail(reason=reason)] for name, reason in KNOWN.items()}
-    slow = {name: [pytest.mark.slow] for name in SLOW}
-    return [pytest.param(name, marks=known.get(name, []) + slow.get(name, [])) for name in names]
+    return [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in names]
 
 
 @pytest.mark.parametrize("name", cases(name for name in REGISTRY if not REGISTRY.get(name).weights))
@@ -46,7 +39,7 @@ def test_it_does_what_every_tool_must(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", cases(["detect.yolox"]))
+@pytest.mark.parametrize("name", ["detect.yolox"])
 def test_it_does_so_with_its_real_weights(name: str, weights: Path) -> None:
     pytest.importorskip("ncnn")
     tool = REGISTRY.get(name)

@@ -171,7 +171,6 @@ class Samples:
             "without camera": Frame(bare, frame.rgb),
             "of one pixel": Frame(bare, black),
             "one pixel high": Frame(bare, np.zeros((1, 53, 3), np.uint8)),
-            "of no pixel": Frame(bare, np.zeros((0, 0, 3), np.uint8)),
             "of noise": Frame(bare, noise),
             "all white, 8 megapixels": Frame(bare, np.full((2448, 3264, 3), 255, np.uint8)),
             "named in unicode": replace(frame, header=replace(frame.header, name=UNICODE)),
@@ -183,7 +182,6 @@ class Samples:
         return {
             "nowhere": DepthMap(np.zeros_like(z_m)),
             "of one pixel": DepthMap(np.ones((1, 1), np.float32)),
-            "of no pixel": DepthMap(np.zeros((0, 0), np.float32)),
             "without scale": DepthMap(z_m, "relative"),
             "very far": DepthMap(np.full_like(z_m, FAR_M)),
             "very near": DepthMap(np.full_like(z_m, 1e-6)),

@@ -47,6 +47,20 @@ def check_array(
     return array
 
 
+def check_image(
+    name: str, value: ArrayLike, shape: Sequence[int | str], dtype: type[Scalar]
+) -> NDArray[Scalar]:
+    """Return `value` as `check_array` does, if there is a pixel in it.
+
+    Raises:
+        ShapeError: If the array is wrong, or empty.
+    """
+    array = check_array(name, value, shape, dtype)
+    if not array.size:
+        raise ShapeError(f"{name}: expected at least one pixel, got an array of shape {array.shape}")
+    return array
+
+
 def check_direction(name: str, value: ArrayLike) -> NDArray[np.float64]:
     """Return `value`, shape (3,), as a read-only unit vector.
 

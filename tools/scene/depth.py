@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatial_agent.tools.errors import InvalidValueError, ShapeError
-from spatial_agent.tools.scene.arrays import check_array
+from spatial_agent.tools.scene.arrays import check_image
 
 Scale = Literal["metric", "relative"]
 
@@ -18,7 +18,8 @@ class DepthMap:
 
     Attributes:
         z_m: Depth along the optical axis, shape (H, W) float32, metres (or scene units where the
-            scale is relative); 0 = none. NaN, infinity and negative numbers are refused.
+            scale is relative); 0 = none. NaN, infinity and negative numbers are refused, and
+            so is a map without pixels.
         scale: Whether `z_m` is really in metres.
         scale_error: Relative standard deviation of the metric scale; 1 % is what the calibration of a
             depth sensor is trusted to.
@@ -35,9 +36,11 @@ class DepthMap:
         """Check shape and content."""
         for name in ("scale_error", "shape_error"):
             if not 0.0 <= getattr(self, name) < np.inf:
-                raise InvalidValueError(f"{name}: expected a share of at least 0, got {getattr(self, name)!r}")
-        z_m = check_array("z_m", self.z_m, ("H", "W"), np.float32)
-        if z_m.size and z_m.min() < 0:
+                raise InvalidValueError(
+                    f"{name}: expected a share of at least 0, got {getattr(self, name)!r}"
+                )
+        z_m = check_image("z_m", self.z_m, ("H", "W"), np.float32)
+        if z_m.min() < 0:
             raise ShapeError("z_m: expected depth of at least 0 (0 = none), got negative numbers")
         object.__setattr__(self, "z_m", z_m)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatial_agent.tools.errors import InvalidValueError, ShapeError
-from spatial_agent.tools.scene.arrays import check_array, check_direction
+from spatial_agent.tools.scene.arrays import check_direction, check_image
 from spatial_agent.tools.scene.camera import CameraIntrinsics, CameraPose
 from spatial_agent.tools.scene.depth import DepthMap
 
@@ -51,6 +51,9 @@ class Frame:
         rgb: Shape (H, W, 3) uint8.
         depth: Z-depth of the same size as the intrinsics say.
         instance_ids: Shape (H, W) uint16; 0 = no object.
+
+    Raises:
+        ShapeError: If an array has another shape or type, no pixel, or not the size of the others.
     """
 
     header: FrameHeader
@@ -61,9 +64,9 @@ class Frame:
     def __post_init__(self) -> None:
         """Check that depth, instances and intrinsics have one size."""
         if self.rgb is not None:
-            object.__setattr__(self, "rgb", check_array("rgb", self.rgb, ("H", "W", 3), np.uint8))
+            object.__setattr__(self, "rgb", check_image("rgb", self.rgb, ("H", "W", 3), np.uint8))
         if self.instance_ids is not None:
-            ids = check_array("instance_ids", self.instance_ids, ("H", "W"), np.uint16)
+            ids = check_image("instance_ids", self.instance_ids, ("H", "W"), np.uint16)
             object.__setattr__(self, "instance_ids", ids)
             if self.depth is not None and ids.shape != self.depth.z_m.shape:
                 raise ShapeError(

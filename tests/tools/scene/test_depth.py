@@ -31,13 +31,10 @@ def test_a_unit_has_a_length(unit_m: float) -> None:
     [
         (np.array([[-1.0]], np.float32), r"expected depth of at least 0 \(0 = none\), got negative"),
         (np.array([[np.nan]], np.float32), "z_m: expected finite numbers"),
+        (np.zeros((0, 4), np.float32), r"z_m: expected at least one pixel, got an array of shape \(0, 4\)"),
         (np.ones((2, 2, 1), np.float32), r"z_m: expected shape \(H, W\), got \(2, 2, 1\)"),
     ],
 )
 def test_depth_that_cannot_be_is_refused(z_m: np.ndarray, message: str) -> None:
     with pytest.raises(ShapeError, match=message):
         DepthMap(z_m)
-
-
-def test_an_empty_image_has_no_depth() -> None:
-    assert DepthMap(np.zeros((0, 4), np.float32)).valid.shape == (0, 4)

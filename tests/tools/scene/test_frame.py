@@ -47,6 +47,14 @@ def test_colour_has_three_channels_of_bytes() -> None:
         Frame(BARE, rgb=np.zeros((3, 4, 4), np.uint8))
 
 
+@pytest.mark.parametrize("shape", [(0, 0), (0, 4), (3, 0)])
+def test_an_image_without_pixels_is_refused(shape: tuple[int, int]) -> None:
+    with pytest.raises(ShapeError, match="rgb: expected at least one pixel"):
+        Frame(BARE, rgb=np.zeros((*shape, 3), np.uint8))
+    with pytest.raises(ShapeError, match="instance_ids: expected at least one pixel"):
+        Frame(BARE, instance_ids=np.zeros(shape, np.uint16))
+
+
 def test_a_source_without_frames_is_refused() -> None:
     with pytest.raises(ShapeError, match="kitchen: expected at least one frame, got none"):
         frames()
