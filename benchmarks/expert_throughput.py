@@ -183,7 +183,7 @@ def segmentation_contests(folder: Path, frames: Sequence[Frame], prompts: int, d
 
     def ours(used: Sequence[list[float]]) -> None:
         # Pictures nobody has seen yet, so that nothing is left over from the run before.
-        unseen = [Frame(frame.header, frame.rgb + np.uint8(next(run))) for frame in frames]
+        unseen = [Frame(frame.header, np.asarray(frame.rgb) + np.uint8(next(run))) for frame in frames]
         for box in used:
             one = Detections(np.array([box]), np.ones(1), ("object",))
             checked(expert.batch([{"frame": frame, "boxes": one} for frame in unseen]))

@@ -65,5 +65,6 @@ class LocalExperts:
     def _load(self, tool: Tool) -> Callable[..., Any]:
         weights = tool.named_weights(self._chosen.get(tool.name)) if tool.weights else None
         built = tool.build(self._locate(weights) if weights else None)
-        built.load(self._device or best_device())  # type: ignore[attr-defined]
-        return built
+        built.load(self._device or best_device())
+        loaded: Callable[..., Any] = built
+        return loaded

@@ -104,7 +104,7 @@ class Tool:
         known = ", ".join(weights.name for weights in self.weights) or "none"
         raise ConfigurationError(f"{self.name} has no weights {name!r}; it declares {known}")
 
-    def build(self, weights: Path | None = None) -> Callable[..., Any]:
+    def build(self, weights: Path | None = None) -> Any:  # noqa: ANN401 - each expert is of its own class
         """Return what is called: the function, or a new, still unloaded expert.
 
         Args:
@@ -116,12 +116,12 @@ class Tool:
         if not self.has_state:
             return self.target
         if not self.weights:
-            return self.target()  # type: ignore[no-any-return]
+            return self.target()
         if weights is None:
             raise ConfigurationError(
                 f"{self.name} runs with weights ({self.weights[0].name}, ...): give their path"
             )
-        return self.target(weights)  # type: ignore[no-any-return]
+        return self.target(weights)
 
     @cached_property
     def spec(self) -> ToolSpec:
@@ -168,23 +168,27 @@ class Tool:
         return {name: getattr(checked, name) for name in self._model.model_fields}
 
     @property
+    def _called(self) -> Any:  # noqa: ANN401 - a function, or a class's own `__call__`
+        target: Any = self.target
+        return target.__call__ if self.has_state else target
+
+    @property
     def _signature(self) -> inspect.Signature:
         if not self.has_state:
             return inspect.signature(self.target)
-        own = inspect.signature(self.target.__call__)
+        own = inspect.signature(self._called)
         return own.replace(parameters=list(own.parameters.values())[1:])
 
     @property
     def _description(self) -> str:
-        called = self.target.__call__ if self.has_state else self.target
-        description = inspect.getdoc(called)
+        description = inspect.getdoc(self._called)
         if not description:
             raise ConfigurationError(f"tool {self.name!r}: expected a docstring; it is what planners read")
         return description
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
-        return typing.get_type_hints(self.target.__call__ if self.has_state else self.target)
+        return typing.get_type_hints(self._called)
 
     @cached_property
     def _model(self) -> Any:  # noqa: ANN401 - a class pydantic makes at run time

@@ -151,7 +151,7 @@ def check_expert(
     started = time.perf_counter()
     call = tool.build(weights)
     if tool.has_state:
-        call.load(device)  # type: ignore[attr-defined]
+        call.load(device)
     loaded_s = time.perf_counter() - started
     trial = _Trial(tool, call, Samples.of(room or SyntheticRoom.example()), dict(arguments or {}))
     report["wrong arguments are refused"] = _check_refusals(trial)

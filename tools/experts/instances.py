@@ -1,6 +1,5 @@
 """Where the masks of objects come from: the seam between pictures and the scene map."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -20,11 +19,6 @@ class Segmenter(Protocol):
     @property
     def version(self) -> str:
         """Changes when its masks may change; it is part of the scene id."""
-        ...
-
-    @property
-    def licences(self) -> Sequence[str]:
-        """Licences beyond this project's own that using it brings in, one sentence each."""
         ...
 
     @property
@@ -51,7 +45,6 @@ class RecordedInstances:
     name = "recorded"
     version = "1"
     at_once = 2
-    licences: Sequence[str] = ()
 
     def segment(self, frame: Frame, frames: FrameSet) -> tuple[InstanceMask, ...]:
         """Return one mask per recorded instance of this frame.

@@ -25,7 +25,6 @@ class UnnamedMasks:
     name = "unnamed"
     version = "1"
     at_once = 2
-    licences: Sequence[str] = ()
 
     def __init__(self, misses: Sequence[tuple[int, int]] = ()) -> None:
         self.misses = misses

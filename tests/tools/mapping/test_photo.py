@@ -1,6 +1,6 @@
 """One photograph to a scene map: exact rooms seen once through distorted depth, and real frames."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,6 @@ class Planted:
     name = "planted"
     version = "1"
     at_once = 1
-    licences: Sequence[str] = ()
 
     def __init__(self, ids: NDArray[np.uint16], labels: Mapping[int, str]) -> None:
         self.ids, self.labels = ids, labels
@@ -58,7 +57,6 @@ class Yolo:
     name = "yolo"
     version = "1"
     at_once = 1
-    licences: Sequence[str] = ()
 
     def __init__(self, path: Path) -> None:
         from spatial_agent.tools.experts.yolo import YoloInstances
