@@ -11,11 +11,11 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock, Thread
 from typing import Any
 
 import ray
@@ -57,8 +57,8 @@ class RayCluster:
         """Start nothing yet."""
         self._options = options or ClusterOptions()
         self._folder: Path | None = None
-        self._is_ours = False
-        self._keeper: ThreadPoolExecutor | None = None
+        self._keeper: Thread | None = None
+        self._ended = Event()
         self._lock = Lock()
 
     def start(self) -> None:
@@ -73,21 +73,26 @@ class RayCluster:
             # Ray prints the deaths of workers on this process's standard output, where answers belong.
             ray_worker.print_to_stdstream = _log_events
             # The system kills Ray's processes when the thread that started them ends, not the process: this
-            # one lives until `close`.
-            self._keeper = ThreadPoolExecutor(1, thread_name_prefix="ray-keeper")
+            # one lives until `close`. (An executor's would end before Ray's own clean-up at exit.)
+            started: Future[None] = Future()
+            self._ended.clear()
+            self._keeper = Thread(target=self._keep, args=(started,), name="ray-keeper", daemon=True)
+            self._keeper.start()
             try:
-                self._keeper.submit(self._join if self._options.address else self._start_here).result()
+                started.result()
             except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+                self._keeper = None
                 self._clear()
                 raise ConfigurationError(f"Ray cannot be used: {error}") from error
-            self._is_ours = True
 
     def close(self) -> None:
         """Leave a cluster, or stop the one that was started here with all its processes and memory."""
         with self._lock:
-            if self._is_ours:
+            if self._keeper is not None:
                 ray.shutdown()
-                self._is_ours = False
+                self._ended.set()
+                self._keeper.join()
+                self._keeper = None
             self._clear()
 
     @property
@@ -99,6 +104,15 @@ class RayCluster:
     def store_bytes(self) -> int:
         """Size of the largest node's store of shared values."""
         return int(max(node["Resources"].get("object_store_memory", 0.0) for node in self.nodes))
+
+    def _keep(self, started: "Future[None]") -> None:
+        try:
+            self._join() if self._options.address else self._start_here()
+        except BaseException as error:  # raised where it is waited for
+            started.set_exception(error)
+            return
+        started.set_result(None)
+        self._ended.wait()
 
     def _join(self) -> None:
         # Ray itself would go on trying for minutes.
@@ -133,9 +147,6 @@ class RayCluster:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
-        if self._keeper is not None:
-            self._keeper.shutdown()
-            self._keeper = None
 
 
 def alive_nodes() -> list[dict[str, Any]]:

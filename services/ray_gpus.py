@@ -11,7 +11,7 @@ from spatial_agent.services.admission import Gpu
 from spatial_agent.services.ray_cluster import alive_nodes
 from spatial_agent.tools.errors import ToolUnavailableError
 
-MEBI_IN_GIGA = 2**20 / 1e9
+GIGA = 1e9
 QUERY = ("nvidia-smi", "--query-gpu=index,memory.total,memory.free", "--format=csv,noheader,nounits")
 LIMIT_S = 20.0
 
@@ -66,6 +66,6 @@ def parse(node: str, answer: str) -> list[Gpu]:
     """
     rows = [line.split(",") for line in answer.splitlines() if line.strip()]
     return [
-        Gpu(node, index.strip(), float(total) * MEBI_IN_GIGA, float(free) * MEBI_IN_GIGA)
+        Gpu(node, index.strip(), float(total) * 2**20 / GIGA, float(free) * 2**20 / GIGA)
         for index, total, free in rows
     ]
