@@ -1,6 +1,7 @@
 """What a package or module declares public is there, once, in order."""
 
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ DECLARING = sorted(
     module_name(file)
     for portion in PORTIONS
     for file in portion.rglob("*.py")
-    if "__all__" in file.read_text(encoding="utf-8")
+    if re.search(r"^__all__\b", file.read_text(encoding="utf-8"), re.MULTILINE)
 )
 
 

@@ -17,8 +17,12 @@ from spatial_agent.tools.synthetic import SyntheticRoom, write_scan
 COMMAND = (sys.executable, "-c", "from spatial_agent.services.cli import main; main()")
 
 
-def run(*arguments: str, cache: Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, cache: Path, timeout: float = 120, weights: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"SPATIAL_AGENT_CACHE": str(cache), "COLUMNS": "200", "NO_COLOR": "1"}
+    if weights is not None:
+        environment["SPATIAL_AGENT_WEIGHTS"] = str(weights)
     return subprocess.run(
         [*COMMAND, *arguments],
         capture_output=True,
@@ -95,8 +99,9 @@ def test_options_give_a_letter(scene_file: str, cache: Path) -> None:
     ("arguments", "code", "part"),
     [
         (("SCENE", "Frobnicate the sofa"), 2, "what can be asked"),
-        (("SCENE", "How tall is the table?", "--profile", "wrong"), 2, "expected recorded or open"),
-        (("SCENE", "How tall is the table?", "--profile", "open"), 2, "--instances yolo"),
+        (("SCENE", "How tall is the table?", "--profile", "wrong"), 2, "expected recorded, open, best"),
+        (("SCENE", "How tall is the table?", "--instances", "wrong"), 2, "expected recorded, yolo"),
+        (("SCENE", "How tall is the table?", "--runner", "wrong"), 2, "expected local or ray"),
         (("SCENE", "How far is the chair from the sofa?"), 3, "chair-1"),
         (("missing.json", "How tall is the table?"), 4, "no such file"),
         (("SCENE", "How tall is the table?", "--wrong"), 2, "No such option"),
@@ -110,6 +115,33 @@ def test_exit_codes_say_who_must_act(
     assert done.returncode == code, done.stderr
     assert part in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_weights_that_are_not_here_are_named_with_the_command_that_gets_them(
+    scene_file: str, cache: Path, tmp_path: Path
+) -> None:
+    done = run(
+        "ask", scene_file, "How tall is the table?", "--profile", "open", cache=cache, weights=tmp_path
+    )
+
+    assert done.returncode == 2, done.stderr
+    assert "spatial-agent models pull grounding-dino-tiny" in done.stderr
+    assert "licence Apache-2.0" in done.stderr
+
+
+def test_a_photograph_is_counted_without_weights_for_depth(
+    test_data: Path, weights: Path, tmp_path: Path
+) -> None:
+    photo = str(test_data / "dining_room" / "color" / "1.png")
+    chosen = ("--profile", "open", "--instances", "yolox")
+    counted = run("ask", photo, "How many chairs are there?", *chosen, cache=tmp_path)
+    measured = run("ask", photo, "How far is chair-1 from chair-2?", *chosen, cache=tmp_path)
+
+    assert counted.returncode == 0, counted.stderr
+    assert "not how far or how big" in counted.stdout
+    assert "Apache-2.0" in counted.stderr
+    assert measured.returncode == 3, measured.stderr
+    assert "needs depth" in measured.stdout
 
 
 def test_a_damaged_scan_is_bad_input_and_leaves_nothing_behind(scan: str, tmp_path: Path) -> None:

@@ -83,9 +83,9 @@ def picture_of(frame: Frame) -> Picture:
     """Return the picture of a frame, shape (H, W, 3).
 
     Raises:
-        ToolFailedError: If it has none, or one without pixels.
+        ToolFailedError: If it has none.
     """
-    if frame.rgb is None or not frame.rgb.size:
+    if frame.rgb is None:
         raise ToolFailedError(
             f"frame {frame.header.name} has no colour image to look at; choose a frame that has one"
         )
