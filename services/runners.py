@@ -59,7 +59,11 @@ def make_runners(
     else:
         raise ConfigurationError(f"unknown runner {where!r}; expected local or ray")
     results = ResultCache(store=ValueStore(results_folder, RESULTS_LIMIT))
-    identity = cache(lambda tool: _identity(tool, weights, chosen))
+    identities = cache(lambda name: _identity(registry.get(name), weights, chosen))
+
+    def identity(tool: Tool) -> str | None:
+        return identities(tool.name)
+
     return lambda: Timed(Cached(inner(), registry, results, identity=identity, meter=meter), meter)
 
 
