@@ -85,10 +85,10 @@ class Pool:
         self._queue.add(request)
         self._work()
         try:
-            await asyncio.wait({request.done}, timeout=limit_s)
-            if not request.done.done():
-                raise self._late(request, limit_s)
-            return request.done.result()
+            async with asyncio.timeout(limit_s):
+                return await request.done
+        except TimeoutError:
+            raise self._late(request, limit_s) from None
         except asyncio.CancelledError:
             self._abandon(request)
             raise
@@ -283,7 +283,7 @@ class Pool:
         message = (
             f"{self._tool.name} did not finish within {limit_s:g} s{where}; ask for less, or allow more time"
         )
-        if request.replica is not None:
+        if request.replica is not None and request in self._batches.get(request.replica, ()):
             if limit_s >= self._tool.resources.deadline_s:
                 self._breaker.failed(request.identity, "it did not finish in time")
             self._forget(request.replica, "a call on it took too long", counted="deadline")
@@ -295,7 +295,8 @@ class Pool:
         request.done.cancel()
         self._queue.remove(request)
         replica = request.replica
-        if replica and all(other.done.done() for other in self._batches.get(replica, ())):
+        batch = self._batches.get(replica, []) if replica else []
+        if replica and request in batch and all(other.done.done() for other in batch):
             self._forget(replica, "nobody waits for its answer", counted="cancelled")
 
     def _start(self) -> None:

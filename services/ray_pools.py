@@ -26,6 +26,8 @@ from spatial_agent.tools.metering import Meter, NoMeter
 from spatial_agent.tools.registry import Registry, Tool
 
 Value = TypeVar("Value")
+#: Time processes may take to go once they have been killed.
+CLOSE_S = 10.0
 
 
 class ExpertPools:
@@ -150,6 +152,10 @@ class ExpertPools:
 
     async def _close_pools(self) -> None:
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
+        # Whoever still watches a process that has just been told to go.
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        if left:
+            await asyncio.wait(left, timeout=CLOSE_S)
 
     def _pool(self, tool: Tool) -> Pool:
         """Return a tool's pool; called in the pools' own loop only."""

@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +62,7 @@ class Replica:
         self.gpu_gb = 0.0
         self.idle_since: float | None = None
         self.death: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._awaited: set[asyncio.Future[Any]] = set()
         # No CPUs are asked of Ray: an actor that asks for more than there are would wait for ever.
         self._actor = _Actor.options(
             num_cpus=0,
@@ -117,12 +120,8 @@ class Replica:
             ReplicaDiedError: If the process went before it could tell.
             RayTaskError: If an argument or a result could not be carried over.
         """
-        answer = _awaited(reference)
-        await asyncio.wait({answer, self.death}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            raise ReplicaDiedError(self.death.result())
         try:
-            report: Report = answer.result()
+            report: Report = await self._answer(reference)
         except (ActorDiedError, ActorUnavailableError) as error:
             self.kill(_reason(error))
             raise ReplicaDiedError(self.death.result()) from error
@@ -133,6 +132,9 @@ class Replica:
         """Stop the process at once, whatever it does; without effect on one that is gone."""
         if not self.death.done():
             self.death.set_result(reason)
+        for answer in self._awaited:
+            if not answer.done():
+                answer.set_exception(ReplicaDiedError(reason))
         ray.kill(self._actor, no_restart=True)
 
     async def gone(self) -> None:
@@ -142,22 +144,26 @@ class Replica:
     async def _watch(self) -> None:
         reference = self._actor.guard.options(concurrency_group="guard").remote()
         try:
-            reason = str(await _value(reference))
+            reason = str(await self._answer(reference))
         except RayError as error:
             reason = _reason(error)
-        if not self.death.done():
-            self.kill(reason)
+        except ReplicaDiedError:
+            # It was told to go; wait until it has.
+            with suppress(RayError):
+                await reference
+            return
+        self.kill(reason)
 
     async def _first(self, reference: Any, limit_s: float, failure: str) -> Any:  # noqa: ANN401
         """Return what a call made while starting gives, or kill the process and say what failed."""
-        answer = _awaited(reference)
         try:
-            await asyncio.wait({answer, self.death}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
-            if answer.done():
-                return answer.result()
-            if self.death.done():
-                raise ReplicaDiedError(f"{failure}: {self.death.result()}")
-            raise ToolUnavailableError(f"{failure}: that took longer than {limit_s:g} s")
+            async with asyncio.timeout(limit_s):
+                return await self._answer(reference)
+        except TimeoutError:
+            self.kill("it took too long to start")
+            raise ToolUnavailableError(f"{failure}: that took longer than {limit_s:g} s") from None
+        except ReplicaDiedError as death:
+            raise ReplicaDiedError(f"{failure}: {death}") from death
         except RayError as error:
             self.kill(_reason(error))
             raise ReplicaDiedError(f"{failure}: {_reason(error)}") from error
@@ -165,16 +171,33 @@ class Replica:
             self.kill("it could not be started")
             raise
 
+    def _answer(self, reference: Any) -> "asyncio.Future[Any]":  # noqa: ANN401
+        """Return a future of what lies behind a reference; it fails when the process goes first."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
+        if self.death.done():
+            answer.set_exception(ReplicaDiedError(self.death.result()))
+            return answer
+        self._awaited.add(answer)
+        answer.add_done_callback(self._awaited.discard)
 
-def _awaited(reference: Any) -> "asyncio.Task[Any]":  # noqa: ANN401
-    """Wait for a reference in a task, whose error may stay unread."""
-    task = asyncio.ensure_future(_value(reference))
-    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-    return task
+        def come(source: Future[Any]) -> None:
+            # Called by a thread of Ray's, which may outlive the loop.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(_pass_on, source, answer)
+
+        reference.future().add_done_callback(come)
+        return answer
 
 
-async def _value(reference: Any) -> Any:  # noqa: ANN401
-    return await reference
+def _pass_on(source: "Future[Any]", answer: "asyncio.Future[Any]") -> None:
+    if answer.done():
+        return
+    error = source.exception()
+    if error is None:
+        answer.set_result(source.result())
+    else:
+        answer.set_exception(error)
 
 
 def _reason(error: RayError) -> str:
