@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=4)
     parser.add_argument("--prompts", type=int, default=4, help="boxes on each picture")
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--only", choices=("depth", "segmentation"), help="leave the other out")
     chosen = parser.parse_args()
     install()
     import torch
@@ -65,10 +66,11 @@ def main() -> None:
     torch.manual_seed(0)
     frames = pictures(chosen.frames)
     with tempfile.TemporaryDirectory() as folder:
-        contests = [
-            depth_contest(Path(folder) / "depth", frames, device),
-            *segmentation_contests(Path(folder) / "sam2", frames, chosen.prompts, device),
-        ]
+        contests = []
+        if chosen.only != "segmentation":
+            contests.append(depth_contest(Path(folder) / "depth", frames, device))
+        if chosen.only != "depth":
+            contests += segmentation_contests(Path(folder) / "sam2", frames, chosen.prompts, device)
         peak = rate_of_products(device)
         print(f"{device}: {device_name(device)}, {len(frames)} pictures of {WIDTH}x{HEIGHT}")
         print(f"large matrix product: {peak / 1e12:.2f} TFLOP/s")

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from spatial_agent.tools.errors import ToolFailedError, ToolUnavailableError
 from spatial_agent.tools.experts.batching import only
 from spatial_agent.tools.experts.depth_pixels import Preparation
-from spatial_agent.tools.experts.pretrained import half_where_faster, on_gpu, read_network
+from spatial_agent.tools.experts.pretrained import half_where_faster, on_gpu, parts, read_network
 from spatial_agent.tools.scene import DepthMap, Frame
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+#: Pictures in one pass of an accelerator; a processor gains nothing from more than one.
+TOGETHER = 8
 #: Depth beyond this is no surface of a scene but sky, metres.
 FARTHEST_M = 1000.0
 
@@ -102,7 +104,8 @@ class DepthNetwork:
                 results[index] = ToolFailedError(refusal)
             else:
                 together[frame.rgb.shape].append(index)
-        for indices in together.values():
+        at_once = TOGETHER if on_gpu(self._device) else 1
+        for indices in (part for alike in together.values() for part in parts(alike, at_once)):
             results |= zip(indices, self._of_one_size([frames[index] for index in indices]), strict=True)
         return [results[index] for index in range(len(frames))]
 

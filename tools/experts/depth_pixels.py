@@ -106,7 +106,7 @@ class Preparation:
 
         height, width = pictures.shape[1:3]
         rows, columns = self.border_px(height, width)
-        colours = pictures.permute(0, 3, 1, 2).float() / 255.0
+        colours = pictures.permute(0, 3, 1, 2).contiguous().float() / 255.0
         if rows or columns:
             colours = pad(colours, (columns, columns, rows, rows), mode="reflect")
         size = self.input_size(height, width)
