@@ -113,7 +113,8 @@ def picture() -> NDArray[np.uint8]:
     smooth = np.stack([x / WIDTH * 255, y / HEIGHT * 255, (np.sin(x / 40) + 1) * 90], axis=-1)
     edges = ((x // 160 + y // 120) % 2 * 40)[..., None]
     noisy = smooth * 0.8 + edges + random.normal(0, 3, (HEIGHT, WIDTH, 3))
-    return noisy.clip(0, 255).astype(np.uint8)
+    rgb: NDArray[np.uint8] = noisy.clip(0, 255).astype(np.uint8)
+    return rgb
 
 
 # The peers' way

@@ -112,7 +112,7 @@ class Bench:
     def new_run(self) -> "Bench":
         return Bench(self.registry, self.pools, self.meter)
 
-    async def ask(self, tool: str, deadline_s: float = PATIENCE_S, **arguments: object) -> ToolResult:
+    async def ask(self, tool: str, deadline_s: float = PATIENCE_S, **arguments: Value) -> ToolResult:
         """Call a tool; fails the test if the answer does not come in time."""
         self._calls += 1
         started = time.perf_counter()
@@ -121,14 +121,14 @@ class Bench:
         assert time.perf_counter() - started < deadline_s + 5
         return result
 
-    def call(self, tool: str, deadline_s: float = PATIENCE_S, **arguments: object) -> ToolResult:
+    def call(self, tool: str, deadline_s: float = PATIENCE_S, **arguments: Value) -> ToolResult:
         return asyncio.run(self.ask(tool, deadline_s, **arguments))
 
-    def answer(self, tool: str, **arguments: object) -> Value:
+    def answer(self, tool: str, **arguments: Value) -> Value:
         """Return the value a call gives; it must give one."""
         return self.value(self.call(tool, **arguments))
 
-    def answer_when_closed(self, tool: str, **arguments: object) -> Value:
+    def answer_when_closed(self, tool: str, **arguments: Value) -> Value:
         """Return the value a call gives once the tool is no longer left alone."""
         until = time.monotonic() + PATIENCE_S
         while "left alone for now" in str((result := self.call(tool, **arguments)).error):
@@ -178,7 +178,7 @@ def ray_head() -> Iterator[Any]:
             },
         )
         yield cluster
-        cluster.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
     shutil.rmtree(folder, ignore_errors=True)
 
 

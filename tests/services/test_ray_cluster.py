@@ -94,10 +94,10 @@ def told() -> dict[str, Any]:
     shared_before = shared_memory()
     with start("close") as process:
         out, err = process.communicate(timeout=120)
-    first, last = (json.loads(line) for line in out.splitlines())
-    return (
-        first | last | {"stderr": err, "code": process.returncode, "shared": shared_memory() - shared_before}
-    )
+    found: dict[str, Any] = {}
+    for line in out.splitlines():
+        found |= json.loads(line)
+    return found | {"stderr": err, "code": process.returncode, "shared": shared_memory() - shared_before}
 
 
 def test_nothing_is_started_before_the_first_call(told: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import time
 import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import psutil
@@ -41,7 +41,12 @@ pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
 
 Serve = Callable[..., Any]
-Bench = Gate = Head = Probe = Found = Any  # of the fixtures, which cannot be imported
+# The fixtures' own classes, which cannot be imported from here.
+Bench: TypeAlias = Any
+Gate: TypeAlias = Any
+Head: TypeAlias = Any
+Probe: TypeAlias = Any
+Found: TypeAlias = Any
 SOON_S = 1.0
 ONE = PoolOptions(most=1)
 
@@ -334,7 +339,7 @@ def test_a_cancelled_call_frees_its_process(
 def test_a_call_cancelled_in_the_queue_is_never_made(serve: Serve, gate: Gate) -> None:
     bench = serve(gated, options=ONE)
 
-    async def story() -> tuple[str, int]:
+    async def story() -> tuple[str, str]:
         working = asyncio.create_task(bench.ask("test.gated", **gate.paths, name="working"))
         (first,) = await gate.arrivals()
         waiting = asyncio.create_task(bench.ask("test.gated", **gate.paths))
@@ -704,7 +709,7 @@ def test_a_failing_load_is_told_to_all_who_wait_and_tried_again_later(
     bench = serve(loader(how, str(tmp_path / "mark"), load_s=3.0), options=options)
 
     async def two() -> list[Any]:
-        return await asyncio.gather(bench.ask("test.load"), bench.ask("test.load"))
+        return list(await asyncio.gather(bench.ask("test.load"), bench.ask("test.load")))
 
     for result in asyncio.run(two()):
         assert type(result.error) is kind

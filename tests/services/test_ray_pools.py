@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -23,7 +23,13 @@ pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
 
 Serve = Callable[..., Any]
-Device = Gate = Probe = Cluster = Expert = Bench = Any  # of the fixtures, which cannot be imported
+# The fixtures' own classes, which cannot be imported from here.
+Device: TypeAlias = Any
+Gate: TypeAlias = Any
+Probe: TypeAlias = Any
+Cluster: TypeAlias = Any
+Expert: TypeAlias = Any
+Bench: TypeAlias = Any
 
 
 def wait_at_gate(entry: str, exit_: str) -> None:
@@ -80,7 +86,8 @@ def sized(name: str, vram_gb: float | None, basis: str = "measured") -> Expert:
 
             if entry and exit_:
                 wait_at_gate(entry, exit_)
-            share = ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0)
+            context: Any = ray.get_runtime_context()
+            share = context.get_assigned_resources().get("GPU", 0.0)
             return [self.device, os.environ.get("CUDA_VISIBLE_DEVICES", ""), f"{share:.3f}"]
 
     return Sized
@@ -126,7 +133,7 @@ def test_a_short_queue_starts_no_second_replica(serve: Serve, gate: Gate) -> Non
         calls = [asyncio.create_task(bench.ask("test.gated", **gate.paths)) for _ in range(2)]
         gate.open(2)
         await asyncio.gather(*calls)
-        return await gate.arrivals(2)
+        return list(await gate.arrivals(2))
 
     assert len(set(asyncio.run(story()))) == 1
     assert max(bench.meter.levels["spatial_agent_replicas"]) == 1

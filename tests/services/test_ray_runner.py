@@ -243,7 +243,12 @@ def test_a_value_that_cannot_leave_the_process_is_refused_before_anything_starts
 
     lock = threading.Lock()
     bench = serve(frames)
-    source = FrameSet("s", "test", (FrameHeader(0, "a"),), lambda *_: lock and frame(), "0" * 8)
+
+    def load(*_: object) -> Frame:
+        with lock:
+            return frame()
+
+    source = FrameSet("s", "test", (FrameHeader(0, "a"),), load, "0" * 8)
     bench.runner.keep("frames", source)
     result = bench.call("test.frames", frames="$frames")
 
