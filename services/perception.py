@@ -136,14 +136,13 @@ def choose_perception(
     identity = _identity(chosen == RECORDED, routes, depth, tuple(prompts) or INDOOR, registry, store)
     if camera_height_m is not None:
         identity += f" camera {camera_height_m:g} m"
-    used = tuple(dict.fromkeys([expert for route in routes for expert in route.experts] + list(depth)))
     return Perception(
         recorded=chosen == RECORDED,
         routes=routes,
         depth=depth,
         no_depth="" if depth else "; ".join(filter(None, why_not.values())),
         prompts=tuple(prompts) or INDOOR,
-        licences=_licences(used, registry, store),
+        licences=_licences(routes, depth, registry, store),
         identity=identity,
         camera_height_m=camera_height_m,
     )
@@ -190,12 +189,18 @@ def _weights(name: str, registry: Registry, store: WeightsHere) -> Weights:
     return next(present, tool.weights[0])
 
 
-def _licences(experts: Sequence[str], registry: Registry, store: WeightsHere) -> tuple[str, ...]:
+def _licences(
+    routes: Sequence[Route], depth: Sequence[str], registry: Registry, store: WeightsHere
+) -> tuple[str, ...]:
+    """Say what the weights are licensed under: of the preferred experts, then of those that may stand in."""
+    preferred = [expert for route in routes[:1] for expert in route.experts] + list(depth[:1])
+    others = [expert for route in routes[1:] for expert in route.experts] + list(depth[1:])
+    words = dict.fromkeys(others, "may stand in with") | dict.fromkeys(preferred, "uses")
     found = []
-    for name in experts:
+    for name in dict.fromkeys([*preferred, *others]):
         if registry.get(name).weights:
             weights = _weights(name, registry, store)
-            found.append(f"{name} uses the weights {weights.name}, licensed {weights.licence}")
+            found.append(f"{name} {words[name]} the weights {weights.name}, licensed {weights.licence}")
     return tuple(found)
 
 
