@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -94,16 +95,12 @@ def pictures(count: int) -> list[Frame]:
 def depth_contest(folder: Path, frames: Sequence[Frame], device: str) -> Contest:
     """Return Depth Anything V2 Small, ours in one batch, against one picture at a time."""
     import torch
-    from transformers import (
-        DepthAnythingConfig,
-        DepthAnythingForDepthEstimation,
-        Dinov2Config,
-        DPTImageProcessor,
-    )
 
     from spatial_agent.tools.experts.depth_anything import DepthAnything
 
-    backbone = Dinov2Config(
+    library: Any = import_module("transformers")
+
+    backbone = library.Dinov2Config(
         hidden_size=384,
         num_attention_heads=6,
         num_hidden_layers=12,
@@ -113,7 +110,7 @@ def depth_contest(folder: Path, frames: Sequence[Frame], device: str) -> Contest
         apply_layernorm=True,
         reshape_hidden_states=False,
     )
-    config = DepthAnythingConfig(
+    config = library.DepthAnythingConfig(
         backbone_config=backbone,
         reassemble_hidden_size=384,
         neck_hidden_sizes=[48, 96, 192, 384],
@@ -121,8 +118,8 @@ def depth_contest(folder: Path, frames: Sequence[Frame], device: str) -> Contest
         depth_estimation_type="metric",
         max_depth=20,
     )
-    DepthAnythingForDepthEstimation(config).save_pretrained(folder)
-    processor = DPTImageProcessor(
+    library.DepthAnythingForDepthEstimation(config).save_pretrained(folder)
+    processor = library.DPTImageProcessor(
         size={"height": 518, "width": 518},
         keep_aspect_ratio=True,
         ensure_multiple_of=14,
@@ -131,7 +128,7 @@ def depth_contest(folder: Path, frames: Sequence[Frame], device: str) -> Contest
         image_std=[0.229, 0.224, 0.225],
     )
     processor.save_pretrained(folder)
-    model = DepthAnythingForDepthEstimation.from_pretrained(folder).to(device).eval()
+    model = library.DepthAnythingForDepthEstimation.from_pretrained(folder).to(device).eval()
 
     def plain() -> list[Any]:
         depths = []
@@ -155,15 +152,16 @@ def depth_contest(folder: Path, frames: Sequence[Frame], device: str) -> Contest
 def segmentation_contests(folder: Path, frames: Sequence[Frame], prompts: int, device: str) -> list[Contest]:
     """Return SAM 2.1 Tiny with several boxes a picture, asked one after the other, and with one."""
     import torch
-    from transformers import Sam2Config, Sam2ImageProcessor, Sam2Model, Sam2Processor
 
     from spatial_agent.tools.experts.sam2 import Sam2
 
-    Sam2Model(Sam2Config()).save_pretrained(folder)
-    image_processor = Sam2ImageProcessor()
+    library: Any = import_module("transformers")
+
+    library.Sam2Model(library.Sam2Config()).save_pretrained(folder)
+    image_processor = library.Sam2ImageProcessor()
     image_processor.save_pretrained(folder)
-    processor = Sam2Processor(image_processor)
-    model = Sam2Model.from_pretrained(folder).to(device).eval()
+    processor = library.Sam2Processor(image_processor)
+    model = library.Sam2Model.from_pretrained(folder).to(device).eval()
     expert = Sam2(folder)
     expert.load(device)
     run = itertools.count(1)
