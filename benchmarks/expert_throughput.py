@@ -60,9 +60,9 @@ def main() -> None:
     chosen = parser.parse_args()
     install()
     import torch
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    messages: Any = import_module("transformers.utils.logging")
+    messages.disable_progress_bar()
     device = chosen.device or ("cuda:0" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(0)
     frames = pictures(chosen.frames)
