@@ -5,6 +5,7 @@ calls and values are pickled. A cluster started here therefore listens on 127.0.
 machines is started with ``ray start`` on a network of its own, and joined by its address.
 """
 
+import atexit
 import logging
 import os
 import shutil
@@ -84,6 +85,7 @@ class RayCluster:
                 self._keeper = None
                 self._clear()
                 raise ConfigurationError(f"Ray cannot be used: {error}") from error
+            atexit.register(self.close)
 
     def close(self) -> None:
         """Leave a cluster, or stop the one that was started here with all its processes and memory."""
@@ -94,6 +96,7 @@ class RayCluster:
                 self._keeper.join()
                 self._keeper = None
             self._clear()
+        atexit.unregister(self.close)
 
     @property
     def nodes(self) -> list[dict[str, Any]]:

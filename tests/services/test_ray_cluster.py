@@ -133,6 +133,7 @@ def test_a_service_that_nobody_closed_ends_with_its_process() -> None:
 
     assert process.returncode == 0
     assert not [pid for pid in json.loads(out)["pids"] if runs(pid)]
+    assert not Path(json.loads(out)["folder"]).exists()
 
 
 def test_when_the_process_is_killed_its_ray_goes_too(eventually: Callable[..., None]) -> None:
