@@ -92,7 +92,8 @@ class Weights:
         revision: Commit of the source, only where known; else pinned in the lock file at the first pull.
         sha256: Digest of each file by name, only where known; else pinned likewise.
         parameters: Number of parameters, or None where nobody counted.
-        vram_gb: Accelerator memory they need while working, 10^9 bytes.
+        vram_gb: Accelerator memory they need while working, 10^9 bytes; 0 for what runs on processors only,
+            None where nobody knows.
         vram_basis: Whether `vram_gb` was measured or follows from the number of parameters.
     """
 

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Any
 
 from spatial_agent.tools.contract import Weights
-from spatial_agent.tools.errors import MissingWeightsError
+from spatial_agent.tools.errors import MissingWeightsError, SpatialAgentError, ToolUnavailableError
 from spatial_agent.tools.experts.devices import best_device
 from spatial_agent.tools.registry import Tool
 
@@ -64,7 +64,15 @@ class LocalExperts:
 
     def _load(self, tool: Tool) -> Callable[..., Any]:
         weights = tool.named_weights(self._chosen.get(tool.name)) if tool.weights else None
-        built = tool.build(self._locate(weights) if weights else None)
-        built.load(self._device or best_device())
-        loaded: Callable[..., Any] = built
+        place = self._locate(weights) if weights else None
+        try:
+            expert: Any = tool.build(place)
+            expert.load(self._device or best_device())
+        except SpatialAgentError:
+            raise
+        except Exception as error:  # whatever a library raises while it loads
+            raise ToolUnavailableError(
+                f"{tool.name} cannot be loaded ({type(error).__name__}: {error}); choose another tool"
+            ) from error
+        loaded: Callable[..., Any] = expert
         return loaded

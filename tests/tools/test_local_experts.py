@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from spatial_agent.tools.contract import Weights
-from spatial_agent.tools.errors import ConfigurationError, MissingWeightsError
+from spatial_agent.tools.errors import ConfigurationError, MissingWeightsError, ToolUnavailableError
 from spatial_agent.tools.local_experts import LocalExperts
 from spatial_agent.tools.registry import expert, tool_of
 
@@ -168,3 +168,27 @@ def test_a_function_is_called_as_it_is() -> None:
         return of
 
     assert LocalExperts().run(tool_of(echo), {"of": "a"}) == "a"
+
+
+def test_an_expert_that_cannot_be_loaded_is_unavailable_and_tried_again() -> None:
+    tries = []
+
+    @expert("test.unloadable")
+    class Unloadable:
+        def load(self, device: str) -> None:
+            tries.append(device)
+            raise OSError("libmodel.so.3: no such file")
+
+        def __call__(self, of: str) -> str:
+            """Never get here.
+
+            Args:
+                of: Anything.
+            """
+            return of
+
+    experts = LocalExperts(device="cpu")
+    for _ in range(2):
+        with pytest.raises(ToolUnavailableError, match=r"test.unloadable cannot be loaded .*libmodel"):
+            experts.run(tool_of(Unloadable), {"of": "a"})
+    assert tries == ["cpu", "cpu"]

@@ -40,6 +40,7 @@ THREADS = 2
             "file:deeplabv3_mnv2_ade20k_uint8.tflite",
             "Apache-2.0",
             files=("deeplabv3_mnv2_ade20k_uint8.tflite",),
+            vram_gb=0.0,
         ),
     ),
     resources=Resources(threads=THREADS),

@@ -52,13 +52,15 @@ def yolo_weights(name: str, parameters: int | None = None) -> Weights:
         name: Name of the file.
         parameters: Counted on the architecture, or None where nobody did.
     """
+    known_gb = None if parameters is None else round(BYTES_PER_PARAMETER * 1e-9 * parameters, 2)
     return Weights(
         name=name,
         source=f"file:{name}",
         licence="AGPL-3.0",
         files=(name,),
         parameters=parameters,
-        vram_gb=None if parameters is None else round(BYTES_PER_PARAMETER * 1e-9 * parameters, 2),
+        # LiteRT runs on processors.
+        vram_gb=0.0 if name.endswith(".tflite") else known_gb,
         vram_basis="unknown" if parameters is None else "parameters",
     )
 

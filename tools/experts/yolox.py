@@ -41,6 +41,7 @@ MOST_OVERLAP = 0.45
             "file:yolox-nano.param",
             "Apache-2.0",
             files=("yolox-nano.param", "yolox-nano.bin"),
+            vram_gb=0.0,
         ),
     ),
     resources=Resources(threads=THREADS),
