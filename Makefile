@@ -36,7 +36,7 @@ test: $(DEV) ## Run all tests but slow and gpu ones (JOBS=2, PYTEST_ARGS=...).
 	$(BIN)/pytest -n $(JOBS) --dist loadgroup -m "not slow and not gpu" $(PYTEST_ARGS)
 
 test-slow: $(DEV) ## Run the slow and gpu tests.
-	$(BIN)/pytest -n $(JOBS) -m "slow or gpu" $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup -m "slow or gpu" $(PYTEST_ARGS)
 
 check: format-check lint types contracts test ## Everything that must be clean before a commit.
 

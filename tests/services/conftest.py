@@ -1,9 +1,11 @@
 """One Ray for all tests that need one, and a bench on which experts are served and watched."""
 
 import asyncio
+import importlib.util
 import os
 import select
 import shutil
+import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
@@ -23,6 +25,14 @@ if TYPE_CHECKING:
     from spatial_agent.services.ray_cluster import RayCluster
     from spatial_agent.services.ray_pools import ExpertPools
     from spatial_agent.services.ray_requests import PoolOptions
+
+# Test modules cannot import one another; what several of them serve is put where all find it.
+if importlib.util.find_spec("ray") is not None:
+    _spec = importlib.util.spec_from_file_location("misbehaving", Path(__file__).with_name("misbehaving.py"))
+    assert _spec is not None
+    assert _spec.loader is not None
+    sys.modules["misbehaving"] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules["misbehaving"])
 
 #: What an expert gives back, or Ray's own classes: anything.
 Value = Any
