@@ -110,12 +110,13 @@ def _recorded(frames: FrameSet, frame: Frame) -> DepthMap:
 
 def _estimated(asking: Asking, tool: str, frame: Frame) -> DepthMap:
     """Ask an expert for the depth of a frame."""
-    reference = asking.runner.keep("photo", frame)
+    kept = [asking.runner.keep("photo", frame)]
     try:
-        handle = asking.through(asking.handle(tool, {"frame": reference}))
-        return asking.value(handle, DepthMap)
+        kept.append(asking.through(asking.handle(tool, {"frame": kept[0]})))
+        return asking.value(kept[-1], DepthMap)
     finally:
-        asking.runner.drop(reference)
+        for reference in kept:
+            asking.runner.drop(reference)
 
 
 def _size(frame: Frame) -> tuple[int, int]:

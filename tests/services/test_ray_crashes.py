@@ -7,14 +7,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import psutil
 import pytest
 
 pytest.importorskip("ray")
 
-from misbehaving import Act, gated, healthy, once
+from misbehaving import ONE, SOON_S, Act, Found, Gate, Serve, gated, healthy, once
 from ray import cloudpickle
 
 from spatial_agent.services.ray_requests import PoolOptions
@@ -27,17 +26,6 @@ from spatial_agent.tools.registry import expert
 
 pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
-
-
-Serve = Callable[..., Any]
-# The fixtures' own classes, which cannot be imported from here.
-Bench: TypeAlias = Any
-Gate: TypeAlias = Any
-Head: TypeAlias = Any
-Probe: TypeAlias = Any
-Found: TypeAlias = Any
-SOON_S = 1.0
-ONE = PoolOptions(most=1)
 
 
 # A call that dies

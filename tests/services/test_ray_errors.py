@@ -4,19 +4,17 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pytest
 
 pytest.importorskip("ray")
 
-from misbehaving import Act, healthy
+from misbehaving import ONE, Act, Bench, Probe, Serve, healthy
 from ray import cloudpickle
 
-from spatial_agent.services.ray_requests import PoolOptions
 from spatial_agent.tools.contract import Finding, Resources, Weights
 from spatial_agent.tools.errors import (
     AmbiguousReferenceError,
@@ -32,17 +30,6 @@ from spatial_agent.tools.scene import DepthMap, Detections, Frame, FrameHeader
 
 pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
-
-
-Serve = Callable[..., Any]
-# The fixtures' own classes, which cannot be imported from here.
-Bench: TypeAlias = Any
-Gate: TypeAlias = Any
-Head: TypeAlias = Any
-Probe: TypeAlias = Any
-Found: TypeAlias = Any
-SOON_S = 1.0
-ONE = PoolOptions(most=1)
 
 
 # A call that takes too much

@@ -6,7 +6,7 @@ import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import psutil
@@ -14,7 +14,21 @@ import pytest
 
 pytest.importorskip("ray")
 
-from misbehaving import ACTS, ONLY_HERE, Act, first_time, gated, healthy, wait_at_gate
+from misbehaving import (
+    ACTS,
+    ONE,
+    ONLY_HERE,
+    SOON_S,
+    Act,
+    Found,
+    Gate,
+    Head,
+    Serve,
+    first_time,
+    gated,
+    healthy,
+    wait_at_gate,
+)
 from ray import cloudpickle
 
 from spatial_agent.services.ray_requests import PoolOptions
@@ -33,17 +47,6 @@ from spatial_agent.tools.scene import DepthMap
 
 pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
-
-
-Serve = Callable[..., Any]
-# The fixtures' own classes, which cannot be imported from here.
-Bench: TypeAlias = Any
-Gate: TypeAlias = Any
-Head: TypeAlias = Any
-Probe: TypeAlias = Any
-Found: TypeAlias = Any
-SOON_S = 1.0
-ONE = PoolOptions(most=1)
 
 
 # A batch with a bad one in it
