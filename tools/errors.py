@@ -21,6 +21,10 @@
     ├── QuestionError                    the planner could not understand the question
     ├── StoppedError                     nobody: whoever waited for the work no longer does
     ├── BudgetExceededError              the run ends, with its trace
+    ├── SandboxError                     the operator; never shown to a model as a program's output
+    │   ├── SandboxUnavailableError      there is no sandbox here, or it broke down
+    │   ├── SandboxClosedError           the session has ended; open another
+    │   └── WireError                    what should be a value or a message is not one
     └── ConfigurationError               whoever started the program
 
 Only the message of a `ToolError` is ever put before a model. A message says what was
@@ -35,6 +39,9 @@ __all__ = [
     "MissingWeightsError",
     "NoSuchObjectError",
     "QuestionError",
+    "SandboxClosedError",
+    "SandboxError",
+    "SandboxUnavailableError",
     "ScaleError",
     "ShapeError",
     "SourceError",
@@ -48,6 +55,7 @@ __all__ = [
     "ToolUnavailableError",
     "UnitError",
     "ViewpointError",
+    "WireError",
 ]
 
 
@@ -143,6 +151,22 @@ class StoppedError(SpatialAgentError):
 
 class BudgetExceededError(SpatialAgentError):
     """The run used up its turns, calls or seconds."""
+
+
+class SandboxError(SpatialAgentError):
+    """A program could not be run as it has to be: for the operator, never for a model to read."""
+
+
+class SandboxUnavailableError(SandboxError):
+    """This machine has no sandbox that holds, or the one there was broke down."""
+
+
+class SandboxClosedError(SandboxError):
+    """The session has ended; the message says why."""
+
+
+class WireError(SandboxError):
+    """What should be a value or a message of the wire is not one."""
 
 
 class ConfigurationError(SpatialAgentError):
