@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from spatial_agent.sandbox.environment import Layer
+from spatial_agent.sandbox.kernel.usage import Usage
 from spatial_agent.sandbox.policy import SandboxPolicy
 
 
@@ -41,8 +42,8 @@ class ProgramProcess(Protocol):
         """End it at once, with everything it started; without effect on one that is gone."""
         ...
 
-    def memory_bytes(self) -> int:
-        """Return the memory it holds beyond what was loaded before it started; 0 once it is gone."""
+    def usage(self) -> Usage:
+        """Return what it uses, memory beyond what was loaded before it started; nothing once it is gone."""
         ...
 
     async def wait(self) -> Exit:
