@@ -37,9 +37,9 @@ class Layer(StrEnum):
 
 
 _HOLDS = {
-    Layer.SYNTAX: "imports and attributes a program has no use for (a courtesy with clear messages, no wall)",
+    Layer.SYNTAX: "imports and attributes no program needs (a courtesy with clear messages, no wall)",
     Layer.NAMESPACES: "the network, other processes, and the file system: an empty root of its own",
-    Layer.IDENTITY: "privileges: another user, no capabilities, none to be gained, no environment, no descriptors",
+    Layer.IDENTITY: "privileges: another user, no capability, none to be gained, nobody looks in",
     Layer.LANDLOCK: "opening any file, TCP, abstract sockets and signals to others",
     Layer.SECCOMP: "every system call but some thirty that computing needs",
     Layer.RLIMITS: "memory, processor time, processes, files",

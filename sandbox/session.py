@@ -1,0 +1,320 @@
+"""One session from the parent's side: what its program says is checked, counted and answered here."""
+
+import asyncio
+import itertools
+import logging
+import math
+import signal
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from spatial_agent.sandbox import courtesy, messages
+from spatial_agent.sandbox.environment import (
+    Layer,
+    Limit,
+    ProgramAnswer,
+    ProgramError,
+    ProgramResult,
+    SandboxSession,
+    ShownImage,
+)
+from spatial_agent.sandbox.kernel.usage import Usage
+from spatial_agent.sandbox.launch import Exit, Launcher, ProgramProcess
+from spatial_agent.sandbox.policy import SandboxPolicy
+from spatial_agent.sandbox.stream import FrameStream, StreamEndedError
+from spatial_agent.sandbox.tool_desk import ToolDesk
+from spatial_agent.tools.contract import ToolResult, ToolRunner
+from spatial_agent.tools.errors import SandboxClosedError, SandboxUnavailableError, WireError
+
+_log = logging.getLogger(__name__)
+_numbers = itertools.count(1)
+#: How often limits are looked at while a cell runs.
+WATCH_INTERVAL_S = 0.02
+#: Time a program has to end by itself after it was asked to.
+GRACE_S = 0.5
+#: Time a started process may take to be ready.
+READY_S = 60.0
+#: The child ends with it when a frame of its parent's makes no sense, or its walls did not go up.
+_CHILD_ERRORS = {3: "it did not understand its parent", 97: "its walls did not go up"}
+_MEGA = 2**20
+
+
+@dataclass
+class _Cell:
+    """What came of the running cell so far."""
+
+    text: list[str] = field(default_factory=list)
+    text_bytes: int = 0
+    dropped_bytes: int = 0
+    images: list[ShownImage] = field(default_factory=list)
+    answer: ProgramAnswer | None = None
+    error: ProgramError | None = None
+
+
+class _Killed(Exception):
+    """The session's process had to be ended, or ended itself."""
+
+    def __init__(self, error: ProgramError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class ProcessSession(SandboxSession):
+    """A session in a process of its own.
+
+    Args:
+        launcher: Starts the process, with the first cell.
+        layers: Whether `Layer.SYNTAX` and `Layer.WATCH` are up.
+        inputs: Variables of its programs.
+        tools: Where its tool calls go.
+        policy: Its limits.
+    """
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        layers: frozenset[Layer],
+        inputs: Mapping[str, object],
+        tools: ToolRunner | None,
+        policy: SandboxPolicy,
+    ) -> None:
+        """Start nothing yet."""
+        self._launcher = launcher
+        self._layers = layers
+        self._policy = policy
+        self._setup: bytes | None = messages.to_child(
+            messages.Setup(
+                tuple(sorted(policy.imports)), inputs, policy.output_bytes, policy.message_bytes, policy.images
+            )
+        )
+        self._desk = ToolDesk(tools, policy, f"p{next(_numbers)}")
+        self._process: ProgramProcess | None = None
+        self._stream: FrameStream | None = None
+        self._closed: str | None = None
+        self._busy = False
+        self._cells = 0
+        self._started_at = math.inf
+        self._usage = Usage()
+
+    @property
+    def closed(self) -> str | None:
+        """Why no further cell can run, or None."""
+        return self._closed
+
+    async def run(self, cell: str) -> ProgramResult:
+        """Run a cell."""
+        if self._closed is not None:
+            raise SandboxClosedError(f"this session has ended: {self._closed}; open another")
+        if self._busy:
+            raise SandboxClosedError("this session still runs a cell; wait for it, or open another session")
+        self._busy = True
+        try:
+            return await self._checked(cell)
+        except BaseException as error:
+            self._end(f"a cell was given up ({type(error).__name__})")
+            raise
+        finally:
+            self._busy = False
+
+    async def close(self) -> None:
+        """Kill the process and let go of it."""
+        self._end("it was closed")
+
+    async def _checked(self, source: str) -> ProgramResult:
+        self._cells += 1
+        if self._cells > self._policy.cells:
+            self._end(f"its {self._policy.cells} cells are used up")
+            message = f"the session's {self._policy.cells} cells are used up; answer with what is known"
+            return ProgramResult(error=ProgramError("limit", message, "cells"))
+        if Layer.SYNTAX in self._layers:
+            error = courtesy.check(source, self._policy.imports)
+            if error is not None:
+                return ProgramResult(error=error)
+        process, stream = await self._ready()
+        return await self._run(process, stream, source)
+
+    async def _ready(self) -> tuple[ProgramProcess, FrameStream]:
+        """Return the process, started and set up."""
+        if self._process is None or self._stream is None:
+            self._process = await self._launcher.start(self._policy)
+            self._started_at = time.monotonic()
+            limit = self._policy.message_bytes + messages.HEADROOM_BYTES
+            self._stream = FrameStream(self._process.read_fd, self._process.write_fd, limit)
+            try:
+                async with asyncio.timeout(READY_S):
+                    await self._set_up(self._process, self._stream)
+            except TimeoutError:
+                raise SandboxUnavailableError(f"a process was not ready within {READY_S:g} s") from None
+        return self._process, self._stream
+
+    async def _set_up(self, process: ProgramProcess, stream: FrameStream) -> None:
+        setup, self._setup = self._setup, None
+        try:
+            await stream.send(setup or b"")
+            first = messages.from_child(await stream.receive())
+        except StreamEndedError:
+            ended = await process.wait()
+            reason = _CHILD_ERRORS.get(ended.code or 0, f"it ended ({_ending(ended)}); are its inputs too large?")
+            raise SandboxUnavailableError(f"a program's process could not be set up: {reason}") from None
+        if not isinstance(first, messages.Ready):
+            raise SandboxUnavailableError(f"a program's process began with {type(first).__name__}")
+
+    async def _run(self, process: ProgramProcess, stream: FrameStream, source: str) -> ProgramResult:
+        cell = _Cell()
+        calls_before = len(self._desk.results)
+        started = time.monotonic()
+        tools_before = self._desk.seconds
+        stream.received_bytes = 0
+        conversation = asyncio.create_task(self._converse(stream, source, cell))
+        try:
+            await self._watched(process, stream, conversation, started, tools_before)
+        except _Killed as killed:
+            cell.error = killed.error
+            self._usage = _most(self._usage, process.usage())
+            self._end(killed.error.message)
+        finally:
+            conversation.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await conversation
+        seconds = time.monotonic() - started - (self._desk.seconds - tools_before)
+        self._usage = _most(self._usage, process.usage() if self._closed is None else Usage())
+        return self._result(cell, tuple(self._desk.results[calls_before:]), seconds)
+
+    def _result(self, cell: _Cell, results: tuple[ToolResult, ...], seconds: float) -> ProgramResult:
+        output = "".join(cell.text)
+        if cell.dropped_bytes:
+            output += f"\n[output cut: {cell.dropped_bytes} bytes more; print less, or only what decides]"
+        error = cell.error
+        if error is not None and error.kind == "exception" and self._desk.is_used_up:
+            message = f"{error.message}\nthe session's {self._policy.calls} tool calls are used up"
+            error = replace(error, kind="limit", limit="calls", message=message)
+        return ProgramResult(
+            answer=cell.answer,
+            output=output,
+            images=tuple(cell.images),
+            results=results,
+            error=error,
+            seconds=max(0.0, seconds),
+            cpu_seconds=self._usage.cpu_seconds,
+            peak_mb=self._usage.peak_bytes / _MEGA,
+        )
+
+    async def _watched(
+        self,
+        process: ProgramProcess,
+        stream: FrameStream,
+        conversation: "asyncio.Task[None]",
+        started: float,
+        tools_before: float,
+    ) -> None:
+        """Wait for the cell's end while looking at its limits."""
+        interrupted_at: float | None = None
+        while not conversation.done():
+            await asyncio.wait({conversation}, timeout=WATCH_INTERVAL_S)
+            if conversation.done() or Layer.WATCH not in self._layers:
+                continue
+            now = time.monotonic()
+            self._check_limits(process, stream, now)
+            if now - started - (self._desk.seconds_now(now) - tools_before) <= self._policy.wall_s:
+                continue
+            if interrupted_at is None:
+                interrupted_at = now
+                process.interrupt()
+            elif now - interrupted_at > GRACE_S:
+                raise self._killed("wall", f"it ran longer than {self._policy.wall_s:g} s")
+        try:
+            conversation.result()
+        except StreamEndedError:
+            raise _Killed(self._why_gone(await process.wait())) from None
+        except WireError as error:
+            _log.warning("a program broke the protocol and was killed: %s", error)
+            message = f"its process spoke to its parent in another way than programs do ({error}) and was killed"
+            raise _Killed(ProgramError("violation", message)) from None
+
+    def _check_limits(self, process: ProgramProcess, stream: FrameStream, now: float) -> None:
+        policy = self._policy
+        self._usage = usage = _most(self._usage, process.usage())
+        if usage.memory_bytes > policy.memory_mb * _MEGA:
+            raise self._killed("memory", f"it held more than {policy.memory_mb} MB of memory")
+        if usage.cpu_seconds > policy.cpu_s:
+            raise self._killed("cpu", f"it took more than {policy.cpu_s:g} s of processor time")
+        if now - self._started_at > policy.session_s:
+            raise self._killed("session", f"its session took longer than {policy.session_s:g} s")
+        if stream.received_bytes > policy.cell_bytes:
+            raise self._killed("output", f"it sent more than {policy.cell_bytes} bytes")
+
+    def _killed(self, limit: Limit, what: str) -> _Killed:
+        return _Killed(ProgramError("limit", f"{what} and was killed; its variables are lost", limit))
+
+    def _why_gone(self, ended: Exit) -> ProgramError:
+        """Return what the end of a process that nobody here killed means."""
+        if ended.signal == signal.SIGXCPU or (
+            ended.signal == signal.SIGKILL and ended.cpu_seconds >= self._policy.cpu_s
+        ):
+            return self._killed("cpu", f"it took more than {self._policy.cpu_s:g} s of processor time").error
+        if ended.signal == signal.SIGKILL and time.monotonic() - self._started_at >= self._policy.session_s:
+            return self._killed("session", f"its session took longer than {self._policy.session_s:g} s").error
+        reason = _CHILD_ERRORS.get(ended.code or 0, _ending(ended))
+        return ProgramError("crash", f"its process died ({reason}); its variables are lost")
+
+    async def _converse(self, stream: FrameStream, source: str, cell: _Cell) -> None:
+        """Send the cell, and answer what its program asks until it is done."""
+        await stream.send(messages.to_child(messages.Cell(source)))
+        while True:
+            message = messages.from_child(await stream.receive())
+            match message:
+                case messages.Text():
+                    self._take_text(cell, message.text)
+                case messages.Show():
+                    self._take_image(cell, message)
+                case messages.Call():
+                    await stream.send(messages.to_child(await self._desk.call(message)))
+                case messages.Fetch():
+                    await stream.send(await self._desk.fetch(message))
+                case messages.Done():
+                    cell.answer, cell.error = message.answer, message.error
+                    cell.dropped_bytes += message.dropped_bytes
+                    return
+                case _:
+                    raise WireError(f"{type(message).__name__} in the middle of a cell")
+
+    def _take_text(self, cell: _Cell, text: str) -> None:
+        data = text.encode()
+        room = max(0, self._policy.output_bytes - cell.text_bytes)
+        if room:
+            cell.text.append(data[:room].decode(errors="ignore"))
+        cell.text_bytes += len(data[:room])
+        cell.dropped_bytes += len(data) - len(data[:room])
+
+    def _take_image(self, cell: _Cell, shown: messages.Show) -> None:
+        if len(cell.images) >= self._policy.images:
+            raise WireError(f"more than {self._policy.images} pictures")
+        cell.images.append(ShownImage(shown.rgb, shown.caption))
+
+    def _end(self, reason: str) -> None:
+        """Let go of the process, for the first of all reasons."""
+        if self._closed is None:
+            self._closed = reason
+        process, self._process = self._process, None
+        self._stream = None
+        if process is not None:
+            process.close()
+
+
+def _most(before: Usage, now: Usage) -> Usage:
+    """Return what is used now; what was reached before stays reached."""
+    return Usage(
+        now.memory_bytes,
+        max(before.peak_bytes, now.peak_bytes),
+        max(before.cpu_seconds, now.cpu_seconds),
+    )
+
+
+def _ending(ended: Exit) -> str:
+    if ended.signal is None:
+        return f"exit code {ended.code}"
+    name = signal.Signals(ended.signal).name
+    hint = "; deep recursion in a library?" if ended.signal == signal.SIGSEGV else ""
+    return f"{name}{hint}"
