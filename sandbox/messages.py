@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from spatial_agent.sandbox import wire
 from spatial_agent.sandbox.environment import ProgramAnswer, ProgramError
+from spatial_agent.sandbox.strict_json import shown
 from spatial_agent.tools import errors
 from spatial_agent.tools.contract import Finding, Json
 from spatial_agent.tools.errors import WireError
@@ -333,24 +334,20 @@ def _names(kind: type[Any]) -> tuple[str, ...]:
 def _message(members: object, kinds: Mapping[str, type[Message]]) -> Message:
     kind = members.pop("kind", None) if isinstance(members, dict) else members
     if not isinstance(kind, str) or kind not in kinds:
-        raise WireError(f"message: expected one of {', '.join(kinds)}, got {wire.shown(kind)}")
+        raise WireError(f"message: expected one of {', '.join(kinds)}, got {shown(kind)}")
     return _built(kind, members, kinds[kind])
 
 
 def _built(name: str, members: object, kind: type[Built]) -> Built:
     names = _names(kind)
     if not isinstance(members, dict) or set(members) != set(names):
-        raise WireError(f"{name}: a mapping of exactly {names} expected, got {wire.shown(members)}")
+        raise WireError(f"{name}: a mapping of exactly {names} expected, got {shown(members)}")
     return kind(**members)
 
 
 def _check_own_error(error: ProgramError) -> None:
-    # Arrays are compared element by element, so what is not text must not be looked for.
-    limits = _OWN_LIMITS if error.kind == "limit" else (None,)
-    has_kind = isinstance(error.kind, str) and error.kind in _OWN_KINDS
-    _require(has_kind, f"error: a kind among {', '.join(_OWN_KINDS)}", error.kind)
-    has_limit = isinstance(error.limit, str | None) and error.limit in limits
-    _require(has_limit, f"error: a limit among {limits} where {error.kind}", error.limit)
+    _check_choice("error: its kind", error.kind, _OWN_KINDS)
+    _check_choice("error: its limit", error.limit, _OWN_LIMITS if error.kind == "limit" else (None,))
     _check_text("error", error.message, MOST_EXPLANATION)
     if error.line is not None:
         _check_count("line", error.line)
@@ -358,7 +355,13 @@ def _check_own_error(error: ProgramError) -> None:
 
 def _require(is_so: bool, expected: str, value: object) -> None:
     if not is_so:
-        raise WireError(f"{expected} expected, got {wire.shown(value)}")
+        raise WireError(f"{expected} expected, got {shown(value)}")
+
+
+def _check_choice(name: str, value: object, choices: tuple[str | None, ...]) -> None:
+    # Arrays are compared element by element, so what is not text must not be looked for.
+    is_one = isinstance(value, str | None) and value in choices
+    _require(is_one, f"{name}: one of {choices}", value)
 
 
 def _check_text(name: str, text: object, most: int, *, least: int = 0) -> None:
@@ -372,7 +375,8 @@ def _check_count(name: str, count: object) -> None:
 
 
 def _check_picture(rgb: object) -> None:
-    shape = rgb.shape if isinstance(rgb, np.ndarray) and rgb.dtype == np.uint8 else ()
+    is_bytes = isinstance(rgb, np.ndarray) and rgb.dtype == np.uint8
+    shape: tuple[int, ...] = rgb.shape if isinstance(rgb, np.ndarray) and is_bytes else ()
     is_sized = len(shape) == 3 and shape[2] == 3 and all(1 <= side <= MOST_SIDE for side in shape[:2])
     _require(is_sized, f"rgb: an array (H, W, 3) uint8 of 1 to {MOST_SIDE} pixels a side", rgb)
 

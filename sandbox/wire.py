@@ -20,9 +20,7 @@ twice. What is read is checked before memory is taken for it: beside the arrays,
 payload, a value takes at most what `MOST_VALUES` values take.
 """
 
-import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from types import MappingProxyType
@@ -31,6 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spatial_agent.sandbox.strict_json import checked_int, checked_text, parsed, shown, text_of
 from spatial_agent.tools.contract import Json
 from spatial_agent.tools.errors import WireError
 from spatial_agent.tools.value_file import VALUE_CLASSES
@@ -43,12 +42,9 @@ MOST_AXES = 8
 MOST_VALUES = 2**20
 #: Elements an array would have if none of its axes were empty.
 MOST_ELEMENTS = 2**32
-LEAST_INT, MOST_INT = -(2**63), 2**64 - 1
 
 _LENGTH_BYTES = 4
 _ALIGNMENT = 8
-# The shortest text that gives a float back has 24 characters at most, and an integer in range 20.
-_MOST_DIGITS = 32
 _DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {
         name: np.dtype(f"<{name}")
@@ -57,9 +53,6 @@ _DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
 )
 _NON_FINITE: Mapping[str, float] = MappingProxyType({"nan": math.nan, "inf": math.inf, "-inf": -math.inf})
 _NO_CLASSES: Mapping[str, type] = MappingProxyType({})
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
-# An unfinished string matches too, or hostile text would be searched again from each of its quotes.
-_JSON_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 Part = bytes | memoryview
 
@@ -80,11 +73,7 @@ def pack(
         WireError: If it, or something in it, is anything else, or it is too deep or too much.
     """
     packer = _Packer(classes)
-    try:
-        text = _ENCODER.encode(packer.encoded(value, 0)).encode()
-    except UnicodeEncodeError as error:
-        raise WireError("text: expected characters that UTF-8 has, got a lone surrogate") from error
-    _check_count(text, most_values)
+    text = text_of(packer.encoded(value, 0), most_values)
     parts: list[Part] = [len(text).to_bytes(_LENGTH_BYTES, "little"), text]
     size = payload_size(parts)
     for array in packer.arrays:
@@ -131,7 +120,7 @@ def unpack(
     if not _LENGTH_BYTES < start <= len(view):
         raise WireError(f"payload: announces {start} bytes of text with its length, got {len(view)} bytes")
     try:
-        data = _parsed(bytes(view[_LENGTH_BYTES:start]), most_values)
+        data = parsed(bytes(view[_LENGTH_BYTES:start]), most_values)
         unpacker = _Unpacker(view, start, classes)
         value = unpacker.decoded(data, 0)
     except (RecursionError, MemoryError) as error:
@@ -180,15 +169,6 @@ class FrameReader:
         return size
 
 
-def shown(value: object) -> str:
-    """Return what fits into a message, however large or strange the value is."""
-    if isinstance(value, str):
-        return repr(value[:60])
-    if isinstance(value, bool | int | float | None):
-        return repr(value)
-    return f"a {type(value).__name__}"
-
-
 class _Packer:
     """Turns a value into JSON and collects its arrays in the order in which the JSON names them."""
 
@@ -203,7 +183,7 @@ class _Packer:
             case np.generic():
                 return self.encoded(_python_number(value), level)
             case int():
-                return _checked_int(int(value))
+                return checked_int(int(value))
             case float():
                 return value if math.isfinite(value) else {"float": repr(float(value))}
             case np.ndarray():
@@ -261,7 +241,7 @@ class _Unpacker:
     def decoded(self, data: Json, level: int) -> Any:  # noqa: ANN401 - a value of any kind
         match data:
             case str():
-                return _checked_text(data)
+                return checked_text(data)
             case list():
                 _check_level(level)
                 return [self.decoded(item, level + 1) for item in data]
@@ -331,57 +311,6 @@ class _Unpacker:
         return _built(kind, given)
 
 
-def _parsed(text: bytes, most_values: int) -> Json:
-    _check_count(text, most_values)
-    try:
-        return _DECODER.decode(text.decode())
-    except ValueError as error:
-        raise WireError(f"payload: its text is not JSON: {str(error)[:200]}") from error
-
-
-def _check_count(text: bytes, most_values: int) -> None:
-    # Strings may hold signs that separate nothing: they are looked at only where it matters.
-    if _count(text) > most_values and (count := _count(_JSON_STRING.sub(b"", text))) > most_values:
-        raise WireError(f"payload: expected at most {most_values} values, got {count}; send arrays instead")
-
-
-def _count(text: bytes) -> int:
-    # Every value but the first stands behind one of these signs.
-    return 1 + sum(map(text.count, (b",", b"[", b"{", b":")))
-
-
-def _only_member(pairs: list[tuple[str, Json]]) -> tuple[str, Json]:
-    # JSON has no tuples: in what is parsed, every tuple is an object.
-    if len(pairs) != 1:
-        raise WireError(f"object: expected exactly one member, got {len(pairs)}")
-    return pairs[0]
-
-
-def _parsed_int(digits: str) -> int:
-    if len(digits) > _MOST_DIGITS:
-        raise WireError(f"integer: expected -2^63 to 2^64 - 1, got {len(digits)} digits")
-    return _checked_int(int(digits))
-
-
-def _parsed_float(digits: str) -> float:
-    number = float(digits) if len(digits) <= _MOST_DIGITS else math.inf
-    if not math.isfinite(number):
-        raise WireError(f"number: expected a finite one in at most {_MOST_DIGITS} signs, got {shown(digits)}")
-    return number
-
-
-def _refuse_constant(name: str) -> None:
-    raise WireError(f"number: {name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_only_member,
-    parse_int=_parsed_int,
-    parse_float=_parsed_float,
-    parse_constant=_refuse_constant,
-)
-
-
 def _python_number(number: np.generic) -> bool | int | float:
     if number.dtype.str[1:] not in _DTYPES:
         raise WireError(f"number: expected at most 64 bits, got {shown(number)}")
@@ -389,25 +318,11 @@ def _python_number(number: np.generic) -> bool | int | float:
     return converted
 
 
-def _checked_int(number: int) -> int:
-    if not LEAST_INT <= number <= MOST_INT:
-        raise WireError(f"integer: expected -2^63 to 2^64 - 1, got one of {number.bit_length()} bits")
-    return number
-
-
-def _checked_text(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise WireError("text: expected characters that UTF-8 has, got a lone surrogate") from error
-    return text
-
-
 def _checked_key(key: object) -> Json:
     is_scalar = isinstance(key, str | int | float | None)
     if not is_scalar or (isinstance(key, float) and not math.isfinite(key)):
         raise WireError(f"key: expected text, a finite number, a truth value or None, got {shown(key)}")
-    return _checked_int(key) if type(key) is int else key
+    return checked_int(key) if type(key) is int else key
 
 
 def _check_level(level: int) -> None:
