@@ -31,6 +31,7 @@ MOST_EXPLANATION = 20_000  # Characters of the message of an error.
 MOST_CAPTION = 1000  # Characters of a picture's caption.
 MOST_NAME = 200  # Characters of the name of a tool, module or value, or of a reference to one.
 MOST_SIDE = 2**14  # Pixels along one side of a picture.
+HEADROOM_BYTES = 4096  # What a message takes beside the text or array in it.
 MOST_VALUES = 2**16  # Values in one message from a program, as `wire.unpack` counts them.
 
 _NO_CLASSES: Mapping[str, type] = {}
@@ -49,6 +50,7 @@ class Setup:
         output_bytes: Text a cell may print, as UTF-8.
         message_bytes: Size of one message in either direction.
         images: Pictures a cell may show.
+        is_checked: Whether a cell is looked through before it runs.
     """
 
     kind: ClassVar[Literal["setup"]] = "setup"
@@ -57,6 +59,7 @@ class Setup:
     output_bytes: int
     message_bytes: int
     images: int
+    is_checked: bool
 
     def __post_init__(self) -> None:
         """Check every member."""
@@ -69,6 +72,7 @@ class Setup:
             _require(name.isidentifier(), "inputs: names that Python allows", name)
         for member in ("output_bytes", "message_bytes", "images"):
             _check_count(member, getattr(self, member))
+        _require(isinstance(self.is_checked, bool), "is_checked: true or false", self.is_checked)
 
 
 @dataclass(frozen=True)
@@ -375,8 +379,7 @@ def _check_count(name: str, count: object) -> None:
 
 
 def _check_picture(rgb: object) -> None:
-    is_bytes = isinstance(rgb, np.ndarray) and rgb.dtype == np.uint8
-    shape: tuple[int, ...] = rgb.shape if isinstance(rgb, np.ndarray) and is_bytes else ()
+    shape: tuple[int, ...] = rgb.shape if isinstance(rgb, np.ndarray) and rgb.dtype == np.uint8 else ()
     is_sized = len(shape) == 3 and shape[2] == 3 and all(1 <= side <= MOST_SIDE for side in shape[:2])
     _require(is_sized, f"rgb: an array (H, W, 3) uint8 of 1 to {MOST_SIDE} pixels a side", rgb)
 
