@@ -5,7 +5,6 @@ sent, and the reader of hostile bytes gets a `WireError` or a message, and nothi
 a program is plain JSON and one kind of array, a picture; only the other direction carries scene values.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, TypeVar
@@ -15,6 +14,15 @@ from numpy.typing import NDArray
 
 from spatial_agent.sandbox import wire
 from spatial_agent.sandbox.environment import ProgramAnswer, ProgramError
+from spatial_agent.sandbox.message_checks import (
+    check_choice,
+    check_count,
+    check_json,
+    check_json_scalar,
+    check_picture,
+    check_text,
+    require,
+)
 from spatial_agent.sandbox.strict_json import shown
 from spatial_agent.tools import errors
 from spatial_agent.tools.contract import Finding, Json
@@ -63,16 +71,16 @@ class Setup:
 
     def __post_init__(self) -> None:
         """Check every member."""
-        _require(isinstance(self.imports, tuple), "imports: a tuple", self.imports)
+        require(isinstance(self.imports, tuple), "imports: a tuple", self.imports)
         for name in self.imports:
-            _check_text("imports", name, MOST_NAME, least=1)
-        _require(isinstance(self.inputs, Mapping), "inputs: a mapping", self.inputs)
+            check_text("imports", name, MOST_NAME, least=1)
+        require(isinstance(self.inputs, Mapping), "inputs: a mapping", self.inputs)
         for name in self.inputs:
-            _check_text("inputs", name, MOST_NAME)
-            _require(name.isidentifier(), "inputs: names that Python allows", name)
+            check_text("inputs", name, MOST_NAME)
+            require(name.isidentifier(), "inputs: names that Python allows", name)
         for member in ("output_bytes", "message_bytes", "images"):
-            _check_count(member, getattr(self, member))
-        _require(isinstance(self.is_checked, bool), "is_checked: true or false", self.is_checked)
+            check_count(member, getattr(self, member))
+        require(isinstance(self.is_checked, bool), "is_checked: true or false", self.is_checked)
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ class Cell:
 
     def __post_init__(self) -> None:
         """Check that it is a text of a length that can be compiled."""
-        _check_text("source", self.source, MOST_SOURCE)
+        check_text("source", self.source, MOST_SOURCE)
 
 
 @dataclass(frozen=True)
@@ -106,9 +114,9 @@ class Returned:
 
     def __post_init__(self) -> None:
         """Check every member."""
-        _require(isinstance(self.finding, Finding | None), "finding: a finding or None", self.finding)
+        require(isinstance(self.finding, Finding | None), "finding: a finding or None", self.finding)
         if self.reference is not None:
-            _check_text("reference", self.reference, MOST_NAME, least=1)
+            check_text("reference", self.reference, MOST_NAME, least=1)
 
 
 @dataclass(frozen=True)
@@ -126,9 +134,9 @@ class Failed:
 
     def __post_init__(self) -> None:
         """Check that the error is one of ours."""
-        _check_text("error", self.error, MOST_NAME)
-        _require(self.error in errors.__all__, "error: the name of an error of tools.errors", self.error)
-        _check_text("message", self.message, MOST_EXPLANATION)
+        check_text("error", self.error, MOST_NAME)
+        require(self.error in errors.__all__, "error: the name of an error of tools.errors", self.error)
+        check_text("message", self.message, MOST_EXPLANATION)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +164,7 @@ class Text:
 
     def __post_init__(self) -> None:
         """Check that it is text."""
-        _check_text("text", self.text, MOST_TEXT)
+        check_text("text", self.text, MOST_TEXT)
 
 
 @dataclass(frozen=True)
@@ -174,9 +182,9 @@ class Call:
 
     def __post_init__(self) -> None:
         """Check that the arguments are JSON."""
-        _check_text("tool", self.tool, MOST_NAME, least=1)
-        _require(isinstance(self.arguments, Mapping), "arguments: a mapping", self.arguments)
-        _check_json("arguments", self.arguments, 0)
+        check_text("tool", self.tool, MOST_NAME, least=1)
+        require(isinstance(self.arguments, Mapping), "arguments: a mapping", self.arguments)
+        check_json("arguments", self.arguments)
 
 
 @dataclass(frozen=True)
@@ -192,7 +200,7 @@ class Fetch:
 
     def __post_init__(self) -> None:
         """Check that it is text."""
-        _check_text("reference", self.reference, MOST_NAME, least=1)
+        check_text("reference", self.reference, MOST_NAME, least=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,8 +218,8 @@ class Show:
 
     def __post_init__(self) -> None:
         """Check that it is a picture."""
-        _check_picture(self.rgb)
-        _check_text("caption", self.caption, MOST_CAPTION)
+        check_picture(self.rgb, MOST_SIDE)
+        check_text("caption", self.caption, MOST_CAPTION)
 
 
 @dataclass(frozen=True)
@@ -231,13 +239,13 @@ class Done:
 
     def __post_init__(self) -> None:
         """Check what the program answered, and that the error is one its own process can know of."""
-        _require(isinstance(self.answer, ProgramAnswer | None), "answer: an answer or None", self.answer)
-        _require(isinstance(self.error, ProgramError | None), "error: an error or None", self.error)
+        require(isinstance(self.answer, ProgramAnswer | None), "answer: an answer or None", self.answer)
+        require(isinstance(self.error, ProgramError | None), "error: an error or None", self.error)
         if self.answer is not None:
             check_answer(self.answer)
         if self.error is not None:
             _check_own_error(self.error)
-        _check_count("dropped_bytes", self.dropped_bytes)
+        check_count("dropped_bytes", self.dropped_bytes)
 
 
 @dataclass(frozen=True)
@@ -311,14 +319,14 @@ def check_answer(answer: ProgramAnswer) -> None:
     """
     items = answer.value if isinstance(answer.value, list) else [answer.value]
     for item in items:
-        _require(item is not None, "answer: a number, text, truth value or list of them", item)
-        _check_json_scalar("answer", item)
+        require(item is not None, "answer: a number, text, truth value or list of them", item)
+        check_json_scalar("answer", item)
     if answer.unit is not None:
-        _check_text("unit", answer.unit, MOST_NAME)
-        _require(answer.unit in UNITS, f"unit: one of {', '.join(UNITS)}", answer.unit)
+        check_text("unit", answer.unit, MOST_NAME)
+        require(answer.unit in UNITS, f"unit: one of {', '.join(UNITS)}", answer.unit)
     for end in (answer.low, answer.high):
-        _require(not isinstance(end, bool | str), "low and high: numbers or None", end)
-        _check_json_scalar("low and high", end)
+        require(not isinstance(end, bool | str), "low and high: numbers or None", end)
+        check_json_scalar("low and high", end)
 
 
 Built = TypeVar("Built")
@@ -350,55 +358,8 @@ def _built(name: str, members: object, kind: type[Built]) -> Built:
 
 
 def _check_own_error(error: ProgramError) -> None:
-    _check_choice("error: its kind", error.kind, _OWN_KINDS)
-    _check_choice("error: its limit", error.limit, _OWN_LIMITS if error.kind == "limit" else (None,))
-    _check_text("error", error.message, MOST_EXPLANATION)
+    check_choice("error: its kind", error.kind, _OWN_KINDS)
+    check_choice("error: its limit", error.limit, _OWN_LIMITS if error.kind == "limit" else (None,))
+    check_text("error", error.message, MOST_EXPLANATION)
     if error.line is not None:
-        _check_count("line", error.line)
-
-
-def _require(is_so: bool, expected: str, value: object) -> None:
-    if not is_so:
-        raise WireError(f"{expected} expected, got {shown(value)}")
-
-
-def _check_choice(name: str, value: object, choices: tuple[str | None, ...]) -> None:
-    # Arrays are compared element by element, so what is not text must not be looked for.
-    is_one = isinstance(value, str | None) and value in choices
-    _require(is_one, f"{name}: one of {choices}", value)
-
-
-def _check_text(name: str, text: object, most: int, *, least: int = 0) -> None:
-    is_text = isinstance(text, str) and least <= len(text) <= most
-    _require(is_text, f"{name}: a text of {least} to {most} characters", text)
-
-
-def _check_count(name: str, count: object) -> None:
-    is_count = type(count) is int and 0 <= count < 2**63
-    _require(is_count, f"{name}: an integer from 0 to 2^63 - 1", count)
-
-
-def _check_picture(rgb: object) -> None:
-    shape: tuple[int, ...] = rgb.shape if isinstance(rgb, np.ndarray) and rgb.dtype == np.uint8 else ()
-    is_sized = len(shape) == 3 and shape[2] == 3 and all(1 <= side <= MOST_SIDE for side in shape[:2])
-    _require(is_sized, f"rgb: an array (H, W, 3) uint8 of 1 to {MOST_SIDE} pixels a side", rgb)
-
-
-def _check_json(name: str, value: object, level: int) -> None:
-    _require(level < wire.MOST_LEVELS, f"{name}: at most {wire.MOST_LEVELS} levels", value)
-    match value:
-        case list():
-            for item in value:
-                _check_json(name, item, level + 1)
-        case Mapping():
-            for key, item in value.items():
-                _require(isinstance(key, str), f"{name}: text as keys", key)
-                _check_json(name, item, level + 1)
-        case _:
-            _check_json_scalar(name, value)
-
-
-def _check_json_scalar(name: str, value: object) -> None:
-    is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
-    is_json = is_number or isinstance(value, str | None)
-    _require(is_json, f"{name}: JSON with finite numbers", value)
+        check_count("line", error.line)
