@@ -3,11 +3,11 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from spatial_agent.agent.answer import Answer
 from spatial_agent.agent.background import BackgroundLoop
@@ -18,6 +18,7 @@ from spatial_agent.tools.errors import ConfigurationError
 from spatial_agent.tools.wrappers import Budgeted, CallBudget, Traced
 
 MOST_TRACES = 1000
+Result = TypeVar("Result")
 
 
 class SpatialAgent:
@@ -95,6 +96,19 @@ class SpatialAgent:
         """
         return self._background.run(self._scenes.get(self._make_runner(), self._scenes.name(source)))
 
+    def work(self, source: Source, work: Callable[[ToolRunner, LoadedScene], Awaitable[Result]]) -> Result:
+        """Do other work on the scene of a source, counted against the budget and traced as questions are.
+
+        Args:
+            source: What it is about.
+            work: Gets the runner, which keeps the scene as ``$scene``, and the scene.
+
+        Raises:
+            SourceError: If the source cannot be read.
+            ToolError: If the scene could not be measured.
+        """
+        return self._background.run(self._work(self._scenes.name(source), work))
+
     def resume(self, run_id: str) -> Answer:
         """Finish a run that was interrupted, from its last checkpoint.
 
@@ -126,12 +140,27 @@ class SpatialAgent:
         self.close()
 
     async def _start(self, source: str, question: str, options: Sequence[str]) -> Answer:
-        run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+        run_id = _new_id()
         state: AgentState = {"source": source, "question": question, "options": list(options)}
         state |= {"evidence": [], "failures": []}
         trace = Trace(run_id, self.trace_path(run_id))
         trace.record("question", dict(state))
         return await self._run(run_id, state, trace)
+
+    async def _work(
+        self, source: str, work: Callable[[ToolRunner, LoadedScene], Awaitable[Result]]
+    ) -> Result:
+        run_id = _new_id()
+        trace = Trace(run_id, self.trace_path(run_id))
+        trace.record("work", {"source": source})
+        runner = self._runner(trace)
+        loaded = await self._scenes.get(runner, source)
+        runner.keep("scene", loaded.scene)
+        return await work(runner, loaded)
+
+    def _runner(self, trace: Trace) -> Budgeted:
+        budget = CallBudget(seconds=self._budget.seconds, gpu_seconds=self._budget.gpu_seconds)
+        return Budgeted(Traced(self._make_runner(), trace.record), budget)
 
     async def _resume(self, run_id: str) -> Answer:
         graph = await self._graph()
@@ -146,8 +175,7 @@ class SpatialAgent:
     async def _run(self, run_id: str, state: AgentState | None, trace: Trace) -> Answer:
         started = time.perf_counter()
         graph = await self._graph()
-        budget = CallBudget(seconds=self._budget.seconds, gpu_seconds=self._budget.gpu_seconds)
-        runner = Budgeted(Traced(self._make_runner(), trace.record), budget)
+        runner = self._runner(trace)
         context = RunContext(runner, self._scenes, self._planner, trace, self._budget)
         config = {"configurable": {"thread_id": run_id}}
         final = await graph.ainvoke(state, config, context=context, durability="async")
@@ -184,3 +212,7 @@ class SpatialAgent:
         traces = sorted(self._runs_folder.glob("*.jsonl"))
         for path in traces[:-MOST_TRACES]:
             path.unlink(missing_ok=True)
+
+
+def _new_id() -> str:
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"

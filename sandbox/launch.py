@@ -60,15 +60,21 @@ class ProgramProcess(Protocol):
 
 
 class Launcher(Protocol):
-    """Starts the processes of sessions, each behind the same walls.
+    """Starts the processes of sessions, each behind the same walls."""
 
-    Attributes:
-        name: What the provider is called.
-        layers: The walls that are up, `Layer.SYNTAX` and `Layer.WATCH` aside, which sessions see to.
-    """
+    @property
+    def name(self) -> str:
+        """What the provider is called."""
+        ...
 
-    name: str
-    layers: frozenset[Layer]
+    @property
+    def layers(self) -> frozenset[Layer]:
+        """The walls that are up, `Layer.SYNTAX` and `Layer.WATCH` aside, which sessions see to.
+
+        Raises:
+            SandboxUnavailableError: If none can be put up here.
+        """
+        ...
 
     async def start(self, policy: SandboxPolicy) -> ProgramProcess:
         """Return a started process that waits for its first frame.

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from spatial_agent.sandbox import courtesy, messages
+from spatial_agent.sandbox import messages
 from spatial_agent.sandbox.environment import (
     Layer,
     Limit,
@@ -86,7 +86,11 @@ class ProcessSession(SandboxSession):
         self._policy = policy
         self._setup: bytes | None = messages.to_child(
             messages.Setup(
-                tuple(sorted(policy.imports)), inputs, policy.output_bytes, policy.message_bytes, policy.images
+                tuple(sorted(policy.imports)),
+                inputs,
+                policy.output_bytes,
+                policy.message_bytes,
+                policy.images,
             )
         )
         self._desk = ToolDesk(tools, policy, f"p{next(_numbers)}")
@@ -123,17 +127,17 @@ class ProcessSession(SandboxSession):
         self._end("it was closed")
 
     async def _checked(self, source: str) -> ProgramResult:
+        try:
+            frame = messages.to_child(messages.Cell(source))
+        except WireError as error:
+            return ProgramResult(error=ProgramError("refused", f"this is no program: {error}"))
         self._cells += 1
         if self._cells > self._policy.cells:
             self._end(f"its {self._policy.cells} cells are used up")
             message = f"the session's {self._policy.cells} cells are used up; answer with what is known"
             return ProgramResult(error=ProgramError("limit", message, "cells"))
-        if Layer.SYNTAX in self._layers:
-            error = courtesy.check(source, self._policy.imports)
-            if error is not None:
-                return ProgramResult(error=error)
         process, stream = await self._ready()
-        return await self._run(process, stream, source)
+        return await self._run(process, stream, frame)
 
     async def _ready(self) -> tuple[ProgramProcess, FrameStream]:
         """Return the process, started and set up."""
@@ -156,18 +160,20 @@ class ProcessSession(SandboxSession):
             first = messages.from_child(await stream.receive())
         except StreamEndedError:
             ended = await process.wait()
-            reason = _CHILD_ERRORS.get(ended.code or 0, f"it ended ({_ending(ended)}); are its inputs too large?")
+            reason = _CHILD_ERRORS.get(
+                ended.code or 0, f"it ended ({_ending(ended)}); are its inputs too large?"
+            )
             raise SandboxUnavailableError(f"a program's process could not be set up: {reason}") from None
         if not isinstance(first, messages.Ready):
             raise SandboxUnavailableError(f"a program's process began with {type(first).__name__}")
 
-    async def _run(self, process: ProgramProcess, stream: FrameStream, source: str) -> ProgramResult:
+    async def _run(self, process: ProgramProcess, stream: FrameStream, frame: bytes) -> ProgramResult:
         cell = _Cell()
         calls_before = len(self._desk.results)
         started = time.monotonic()
         tools_before = self._desk.seconds
         stream.received_bytes = 0
-        conversation = asyncio.create_task(self._converse(stream, source, cell))
+        conversation = asyncio.create_task(self._converse(stream, frame, cell))
         try:
             await self._watched(process, stream, conversation, started, tools_before)
         except _Killed as killed:
@@ -230,7 +236,9 @@ class ProcessSession(SandboxSession):
             raise _Killed(self._why_gone(await process.wait())) from None
         except WireError as error:
             _log.warning("a program broke the protocol and was killed: %s", error)
-            message = f"its process spoke to its parent in another way than programs do ({error}) and was killed"
+            message = (
+                f"its process spoke to its parent in another way than programs do ({error}) and was killed"
+            )
             raise _Killed(ProgramError("violation", message)) from None
 
     def _check_limits(self, process: ProgramProcess, stream: FrameStream, now: float) -> None:
@@ -259,9 +267,9 @@ class ProcessSession(SandboxSession):
         reason = _CHILD_ERRORS.get(ended.code or 0, _ending(ended))
         return ProgramError("crash", f"its process died ({reason}); its variables are lost")
 
-    async def _converse(self, stream: FrameStream, source: str, cell: _Cell) -> None:
+    async def _converse(self, stream: FrameStream, frame: bytes, cell: _Cell) -> None:
         """Send the cell, and answer what its program asks until it is done."""
-        await stream.send(messages.to_child(messages.Cell(source)))
+        await stream.send(frame)
         while True:
             message = messages.from_child(await stream.receive())
             match message:

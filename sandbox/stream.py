@@ -3,8 +3,6 @@
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
 
 from spatial_agent.sandbox.wire import FrameReader
 
@@ -39,13 +37,12 @@ class FrameStream:
         Raises:
             StreamEndedError: If nobody reads any more.
         """
-        loop = asyncio.get_running_loop()
         rest = memoryview(frame)
         while rest:
             try:
                 rest = rest[os.write(self._write_fd, rest) :]
             except BlockingIOError:
-                await _ready(self._write_fd, loop.add_writer, loop.remove_writer)
+                await writable(self._write_fd)
             except OSError as error:
                 raise StreamEndedError(str(error)) from error
 
@@ -56,12 +53,11 @@ class FrameStream:
             StreamEndedError: If the other side has closed its pipe.
             WireError: If it announces more than the limit.
         """
-        loop = asyncio.get_running_loop()
         while not self._frames:
             try:
                 data = os.read(self._read_fd, CHUNK_BYTES)
             except BlockingIOError:
-                await _ready(self._read_fd, loop.add_reader, loop.remove_reader)
+                await readable(self._read_fd)
                 continue
             if not data:
                 raise StreamEndedError("the pipe was closed")
@@ -72,17 +68,28 @@ class FrameStream:
         return self._frames.popleft()
 
 
-async def _ready(
-    descriptor: int, add: Callable[[int, Callable[[], None]], None], remove: Callable[[int], bool]
-) -> None:
-    ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def wake() -> None:
-        with suppress(asyncio.InvalidStateError):
-            ready.set_result(None)
-
-    add(descriptor, wake)
+async def readable(descriptor: int) -> None:
+    """Wait until there is something to read, or the other side is closed."""
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.add_reader(descriptor, _wake, ready)
     try:
         await ready
     finally:
-        remove(descriptor)
+        loop.remove_reader(descriptor)
+
+
+async def writable(descriptor: int) -> None:
+    """Wait until there is room to write, or the other side is closed."""
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.add_writer(descriptor, _wake, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_writer(descriptor)
+
+
+def _wake(ready: "asyncio.Future[None]") -> None:
+    if not ready.done():
+        ready.set_result(None)

@@ -87,8 +87,8 @@ class ToolDesk:
             return messages.to_child(_failed("ToolArgumentError", message))
         if len(frame) > self._policy.message_bytes:
             message = (
-                f"{reference} is {len(frame) / _MEGA:.1f} MB, at most {self._policy.message_bytes / _MEGA:.1f} MB "
-                "can be fetched; hand its reference to a tool instead"
+                f"{reference} is {len(frame) / _MEGA:.1f} MB; what is fetched may be "
+                f"{self._policy.message_bytes / _MEGA:.1f} MB; hand its reference to a tool instead"
             )
             return messages.to_child(_failed("ToolArgumentError", message))
         return frame

@@ -23,6 +23,7 @@ from spatial_agent.sandbox.kernel.usage import Usage, pid_of, usage_of
 from spatial_agent.sandbox.launch import Exit
 from spatial_agent.sandbox.policy import SandboxPolicy
 from spatial_agent.sandbox.process import ProcessSandbox
+from spatial_agent.sandbox.stream import readable
 from spatial_agent.tools.errors import SandboxUnavailableError
 
 #: Wall time the zygote may take to import everything, and to fork.
@@ -75,9 +76,7 @@ class ZygoteProcess:
         """Return what it uses beyond what its fork began with."""
         now = usage_of(self._pid)
         before = self._start.memory_bytes
-        return Usage(
-            max(0, now.memory_bytes - before), max(0, now.peak_bytes - before), now.cpu_seconds
-        )
+        return Usage(max(0, now.memory_bytes - before), max(0, now.peak_bytes - before), now.cpu_seconds)
 
     async def wait(self) -> Exit:
         """Wait until the zygote has said how it ended."""
@@ -113,14 +112,17 @@ class ZygoteLauncher:
         layers: The walls that go up.
     """
 
-    name = "zygote"
-
     def __init__(self, layers: frozenset[Layer] = LAYERS) -> None:
         """Start nothing yet."""
         self._wanted = layers
         self._zygote: _Zygote | None = None
         self._closed = False
         self._lock = Lock()
+
+    @property
+    def name(self) -> str:
+        """What this provider is called."""
+        return "zygote"
 
     @property
     def layers(self) -> frozenset[Layer]:
@@ -138,7 +140,7 @@ class ZygoteLauncher:
         Raises:
             SandboxUnavailableError: If the zygote cannot be started, or not be reached twice in a row.
         """
-        zygote = self._zygote or await asyncio.to_thread(self._running)
+        zygote = await asyncio.to_thread(self._running) if self._zygote is None else self._zygote
         try:
             return await zygote.fork(policy)
         except _ZygoteGoneError:
@@ -266,7 +268,7 @@ class _Zygote:
 
 
 async def _pidfd(status: socket.socket) -> int:
-    await _readable(status)
+    await readable(status.fileno())
     data, descriptors, _, _ = socket.recv_fds(status, REPLY_BYTES, 1)
     if not data:
         raise _ZygoteGoneError("it closed the line")
@@ -276,19 +278,9 @@ async def _pidfd(status: socket.socket) -> int:
 
 
 async def _reply(status: socket.socket) -> Mapping[str, Any]:
-    await _readable(status)
+    await readable(status.fileno())
     data = status.recv(REPLY_BYTES)
     if not data:
         raise SandboxUnavailableError("the zygote is gone, and with it every running program")
     said: Mapping[str, Any] = json.loads(data)
     return said
-
-
-async def _readable(line: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(line, lambda: ready.done() or ready.set_result(None))
-    try:
-        await asyncio.wait_for(ready, None)
-    finally:
-        loop.remove_reader(line)

@@ -145,6 +145,8 @@ def main() -> None:
     except (OSError, SandboxUnavailableError) as error:
         _say(control, {"failure": f"{type(error).__name__}: {error}"})
         sys.exit(1)
+    # Python and the start-up put a few settings in; programs see none at all.
+    os.environ.clear()  # noqa: TID251
     gc.collect()
     gc.freeze()
     _say(control, {"layers": sorted(layers)})

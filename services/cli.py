@@ -1,4 +1,4 @@
-"""The command line: ask, scene, tools, models, trace, doctor. Heavy imports happen inside commands."""
+"""The command line: ask, run, scene, tools, models, trace, doctor. Heavy imports happen inside commands."""
 
 import json
 import shutil
@@ -10,6 +10,7 @@ import typer
 
 from spatial_agent.services.cli_errors import Exit, reported_errors
 from spatial_agent.services.cli_models import models_app
+from spatial_agent.services.cli_programs import run_command
 from spatial_agent.services.cli_tools import tools_app
 from spatial_agent.tools.errors import SourceError
 
@@ -25,6 +26,7 @@ app.add_typer(scene_app, name="scene")
 app.add_typer(tools_app, name="tools")
 app.add_typer(models_app, name="models")
 app.add_typer(trace_app, name="trace")
+app.command("run")(run_command)
 
 SourceArgument = Annotated[
     str, typer.Argument(help="A scan folder, scan.json, video, image, or a scene file (.json).")

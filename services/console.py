@@ -18,6 +18,7 @@ from spatial_agent.tools.progress import listening
 if TYPE_CHECKING:
     from spatial_agent.agent.answer import Answer
     from spatial_agent.agent.trace import Step
+    from spatial_agent.sandbox import ProgramResult
     from spatial_agent.services.doctor import Finding
     from spatial_agent.services.model_store import FileState
     from spatial_agent.services.weights_overview import WeightsStatus
@@ -167,6 +168,39 @@ def print_trace(steps: "Sequence[Step]") -> None:
         for name, value in step.data.items():
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             out.print(f"            [dim]{name}[/dim]  {escape(text)}")
+
+
+def print_program(result: "ProgramResult", written: Sequence[Path], *, as_json: bool) -> None:
+    """Print what came of a program: its answer, what it printed, and why it stopped, if it did."""
+    answer, error = result.answer, result.error
+    if as_json:
+        print_json(
+            {
+                "answer": None if answer is None else asdict(answer),
+                "output": result.output,
+                "pictures": [str(path) for path in written],
+                "calls": [
+                    {"id": call.call_id, "tool": call.tool, "error": call.error and str(call.error)}
+                    for call in result.results
+                ],
+                "error": None if error is None else asdict(error),
+                "seconds": result.seconds,
+                "cpu_seconds": result.cpu_seconds,
+                "peak_mb": result.peak_mb,
+            }
+        )
+        return
+    if result.output:
+        print(result.output.rstrip("\n"))
+    if answer is not None:
+        margin = "" if answer.low is None or answer.high is None else f" ({answer.low:g} to {answer.high:g})"
+        out.print(f"[bold]{escape(str(answer.value))} {escape(answer.unit or '')}{margin}[/bold]")
+    if error is not None:
+        out.print(f"[red]{error.kind}: {escape(error.message)}[/red]")
+    for path in written:
+        out.print(f"wrote {escape(str(path))}")
+    calls = len(result.results)
+    out.print(f"[dim]{result.seconds:.2f} s, {calls} tool calls, {result.peak_mb:.0f} MB at most[/dim]")
 
 
 def print_findings(findings: "Sequence[Finding]") -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from spatial_agent.services.settings import Settings
+from spatial_agent.tools.errors import SpatialAgentError
 
 if TYPE_CHECKING:
     from spatial_agent.services.weights_overview import WeightsStatus
@@ -53,7 +54,8 @@ def examine() -> list[Finding]:
         _checked("tools", _count_tools),
         _folder("cache", settings.cache_folder),
         *_weights(settings),
-        Finding("sandbox", "missing", "programs written by models are not run at all"),
+        *_sandbox(settings),
+        _isolation(),
     ]
 
 
@@ -95,6 +97,38 @@ def _folder(what: str, folder: Path) -> Finding:
     if os.access(nearest, os.W_OK):
         return Finding(what, "ok", str(folder))
     return Finding(what, "broken", f"cannot write {folder}; set SPATIAL_AGENT_CACHE to a folder of yours")
+
+
+def _sandbox(settings: Settings) -> list[Finding]:
+    """Say what programs run in, and each of its walls."""
+    from spatial_agent.sandbox.environment import Layer
+    from spatial_agent.services.sandboxes import open_sandbox
+
+    try:
+        sandbox = open_sandbox(settings)
+    except SpatialAgentError as error:
+        return [Finding("sandbox", "missing", f"programs are not run at all: {error}")]
+    up = sandbox.layers
+    sandbox.close()
+    holds = not {Layer.SECCOMP, Layer.NAMESPACES}.isdisjoint(up)
+    name = sandbox.name if holds else f"{sandbox.name}: PROGRAMS CAN DO WHATEVER YOU CAN"
+    return [
+        Finding("sandbox", "ok" if holds else "broken", name),
+        *(
+            Finding(f"sandbox {layer}", "ok" if layer in up else "missing", f"blocks {layer.holds}")
+            for layer in Layer
+        ),
+    ]
+
+
+def _isolation() -> Finding:
+    """Say whether experts of strangers can be run."""
+    from spatial_agent.sandbox.kernel import bwrap
+
+    reason = bwrap.why_not()
+    if reason is None:
+        return Finding("isolated experts", "ok", f"{bwrap.find()}: experts of strangers run apart")
+    return Finding("isolated experts", "missing", f"experts of strangers are refused: {reason}")
 
 
 def _weights(settings: Settings) -> list[Finding]:

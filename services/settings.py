@@ -30,6 +30,10 @@ def _cache_limit_mb() -> int:
     return int(given)
 
 
+def _sandbox() -> str:
+    return os.environ.get("SPATIAL_AGENT_SANDBOX", "auto")
+
+
 @dataclass(frozen=True)
 class Settings:
     """Where this installation keeps things.
@@ -38,11 +42,14 @@ class Settings:
         cache_folder: Scenes, runs and traces (``SPATIAL_AGENT_CACHE``).
         cache_limit_mb: Size at which the oldest scenes go (``SPATIAL_AGENT_CACHE_LIMIT_MB``).
         weights_folder: Model weights (``SPATIAL_AGENT_WEIGHTS``), or None.
+        sandbox: What programs run in (``SPATIAL_AGENT_SANDBOX``): ``"zygote"``, ``"bubblewrap"``, or
+            ``"auto"`` for the first that works here.
     """
 
     cache_folder: Path = field(default_factory=_cache_folder)
     cache_limit_mb: int = field(default_factory=_cache_limit_mb)
     weights_folder: Path | None = field(default_factory=_weights_folder)
+    sandbox: str = field(default_factory=_sandbox)
 
     @property
     def scenes_folder(self) -> Path:

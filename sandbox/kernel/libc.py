@@ -20,8 +20,12 @@ def syscall(number: int, *arguments: int | bytes | None) -> int:
     return checked(int(_library.syscall(ctypes.c_long(number), *prepared)), f"system call {number}")
 
 
-def call(name: str, *arguments: int | bytes | None) -> int:
+def call(name: str, *arguments: "int | bytes | ctypes.Array[ctypes.c_uint32] | None") -> int:
     """Call a function of the C library that returns -1 on failure.
+
+    Args:
+        name: Its name.
+        arguments: Numbers, bytes, and arrays, which it may write to.
 
     Raises:
         OSError: If it fails.

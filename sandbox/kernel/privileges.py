@@ -71,7 +71,7 @@ def drop_capabilities() -> None:
         capability += 1
     prctl(_CAP_AMBIENT, _CAP_AMBIENT_CLEAR_ALL)
     nothing = (ctypes.c_uint32 * 6)()
-    call("capset", ctypes.addressof(_header()), ctypes.addressof(nothing))
+    call("capset", _header(), nothing)
 
 
 def die_with_parent() -> None:
@@ -83,7 +83,8 @@ def keep_only(descriptors: Collection[int]) -> None:
     """Close every descriptor but these."""
     start = 0
     for kept in sorted(descriptors):
-        os.closerange(start, kept)
+        if start < kept:  # an empty range would be taken for everything
+            os.closerange(start, kept)
         start = kept + 1
     os.closerange(start, os.sysconf("SC_OPEN_MAX"))
 
@@ -91,7 +92,7 @@ def keep_only(descriptors: Collection[int]) -> None:
 def _capabilities() -> tuple[int, int]:
     """Return the effective capabilities as bits: the first 32, and the others."""
     sets = (ctypes.c_uint32 * 6)()
-    call("capget", ctypes.addressof(_header()), ctypes.addressof(sets))
+    call("capget", _header(), sets)
     return sets[0], sets[3]
 
 
