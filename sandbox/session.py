@@ -91,6 +91,7 @@ class ProcessSession(SandboxSession):
                 policy.output_bytes,
                 policy.message_bytes,
                 policy.images,
+                Layer.SYNTAX in layers,
             )
         )
         self._desk = ToolDesk(tools, policy, f"p{next(_numbers)}")
