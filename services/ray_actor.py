@@ -1,4 +1,4 @@
-"""What runs in a replica's process: one expert, its limits, and a guard over its memory.
+"""What runs in a replica's process: one expert, its limits and confinement, and a guard over its memory.
 
 Nothing heavy is imported at the top: the numeric libraries read how many threads they may use when they
 are loaded, which has to be after the limits are set.
@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from spatial_agent.services.ray_confinement import Confinement, Grants
 from spatial_agent.services.ray_results import ReturnCheck
 from spatial_agent.tools import errors
 from spatial_agent.tools.binding import as_tool_error
@@ -60,11 +61,13 @@ class Whereabouts:
         pid: Its process.
         node: Ray's id of the machine.
         gpus: Names of the GPUs Ray gave it.
+        is_confined: Whether the kernel there holds it to its files.
     """
 
     pid: int
     node: str
     gpus: tuple[str, ...]
+    is_confined: bool
 
 
 @dataclass(frozen=True)
@@ -115,11 +118,13 @@ class ExpertActor:
         name: The tool's name.
         target: The pickled function or class; it is unpickled only after the limits are set.
         limits: What it may use.
+        grants: What it may touch.
     """
 
-    def __init__(self, name: str, target: bytes, limits: Limits) -> None:
+    def __init__(self, name: str, target: bytes, limits: Limits, grants: Grants) -> None:
         """Set the limits; whatever can go wrong has to wait for `load`, which can tell of it."""
         self._name = name
+        self._confinement = Confinement(name, grants, _session_folder())
         os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(limits.threads)))  # noqa: TID251
         self._target = target
         self._limits = limits
@@ -127,6 +132,8 @@ class ExpertActor:
         if limits.memory_gb is not None and not limits.on_gpu:
             limit = _mapped_bytes() + limits.store_bytes + ROOM_BYTES + int(limits.memory_gb * GIGA)
             resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        # A core file is written by the kernel, past every wall, with all the memory held.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     def whereabouts(self) -> Whereabouts:
         """Return where this process runs."""
@@ -134,7 +141,7 @@ class ExpertActor:
 
         context = ray.get_runtime_context()
         gpus = context.get_accelerator_ids().get("GPU", [])
-        return Whereabouts(os.getpid(), context.get_node_id(), tuple(map(str, gpus)))
+        return Whereabouts(os.getpid(), context.get_node_id(), tuple(map(str, gpus)), self._confinement.holds)
 
     def load(self, weights: str | None, device: str) -> Report:
         """Load the expert; a failure comes back as the error of the one outcome.
@@ -146,7 +153,9 @@ class ExpertActor:
         started = time.perf_counter()
         error = None
         try:
+            self._confinement.before_load()
             self._build(weights, device)
+            self._confinement.before_calls()
         except BaseException as raised:  # whatever happens in foreign code is told, not raised
             error = self._load_error(raised)
         _limit_torch(self._limits.threads)
@@ -167,6 +176,7 @@ class ExpertActor:
             jobs: The calls.
             objects: The values they refer to; Ray hands over read-only views into its store.
         """
+        self._confinement.before_calls()
         calls = [_arguments(job, objects) for job in jobs]
         started = time.perf_counter()
         values = self._batch(calls) if len(calls) > 1 else [self._single(calls[0])]
@@ -250,6 +260,14 @@ def portable(error: ToolError) -> ToolError:
         kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__
     )
     return nearest(str(error))
+
+
+def _session_folder() -> Path:
+    """Return the folder of this run of Ray, which goes when a Ray that was started here does."""
+    from ray._private import worker
+
+    node = worker.global_worker.node
+    return Path(node.get_session_dir_path())
 
 
 def _known(raised: BaseException | None) -> BaseException | None:

@@ -21,14 +21,18 @@ from typing import Any
 
 import ray
 from ray._private import ray_constants
+from ray._private import services as ray_services
 from ray._private import worker as ray_worker
 
+from spatial_agent.services.ray_confinement import is_kept
 from spatial_agent.tools.errors import ConfigurationError
 
 _log = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
 #: Time a cluster may take to accept a connection.
 REACH_S = 10.0
+#: Ray's own secret, which its processes share; experts do not keep it.
+_OWN_SECRETS = ("RAY_AUTH_TOKEN",)
 #: Ray replaces 127.0.0.1 by the machine's own address and listens on every interface, unless told that
 #: this Ray never spans machines; the name of the variable is from the systems where that is its default.
 _ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
@@ -127,7 +131,7 @@ class RayCluster:
     def _start_here(self) -> None:
         # Sockets live in there, whose paths must be short.
         self._folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp" if os.path.isdir("/tmp") else None))
-        with _on_this_machine_only():
+        with _on_this_machine_only(), _without_our_secrets():
             ray.init(
                 num_cpus=self._options.cpus,
                 num_gpus=self._options.gpus,
@@ -177,3 +181,20 @@ def _on_this_machine_only() -> Iterator[None]:
         ray_constants.ENABLE_RAY_CLUSTER = spans_machines
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})  # noqa: TID251
+
+
+@contextmanager
+def _without_our_secrets() -> Iterator[None]:
+    """Start Ray's processes meanwhile, and so their children, with little of this one's environment."""
+    start = ray_services.ConsolePopen
+
+    def start_with_little(*arguments: Any, env: Mapping[str, str], **options: Any) -> object:  # noqa: ANN401
+        kept = {name: value for name, value in env.items() if is_kept(name, _OWN_SECRETS)}
+        return start(*arguments, env=kept, **options)
+
+    # This process keeps its own environment all the while: other threads may be reading it.
+    ray_services.ConsolePopen = start_with_little  # type: ignore[assignment,misc]
+    try:
+        yield
+    finally:
+        ray_services.ConsolePopen = start  # type: ignore[misc]

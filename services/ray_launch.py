@@ -1,6 +1,8 @@
 """How a replica comes to be: its weights found, its place decided, its process started, its expert loaded."""
 
 import asyncio
+import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +11,11 @@ from typing import Any
 from ray import cloudpickle
 from ray.exceptions import RayError
 
+from spatial_agent.sandbox.policy import ExpertPolicy
 from spatial_agent.services.admission import Grant, Probe
-from spatial_agent.services.ray_actor import Limits
+from spatial_agent.services.ray_actor import Limits, Whereabouts
 from spatial_agent.services.ray_cluster import RayCluster
+from spatial_agent.services.ray_confinement import Grants
 from spatial_agent.services.ray_gpu_room import GpuRoom
 from spatial_agent.services.ray_replica import Place, Replica, ReplicaDiedError
 from spatial_agent.services.ray_requests import PoolOptions
@@ -20,6 +24,7 @@ from spatial_agent.tools.errors import ToolUnavailableError
 from spatial_agent.tools.local_experts import Locate
 from spatial_agent.tools.registry import Tool
 
+_log = logging.getLogger(__name__)
 #: Times a process is started in all that dies before it loads anything.
 CHANCES = 3
 CHANCE_PAUSE_S = 1.0
@@ -65,6 +70,7 @@ class Launcher:
         self._cluster = cluster
         self._locate = locate
         self._room = GpuRoom(probe)
+        self._told: set[str] = set()
 
     def room_changed(self) -> None:
         """Take note that a replica became free or went."""
@@ -125,12 +131,22 @@ class Launcher:
         return replica
 
     async def _start(self, order: Order, place: Place) -> Replica:
-        resources = order.tool.resources
+        resources, policy = order.tool.resources, order.options.policy
+        memory_gb = resources.memory_gb if policy.memory_gb is None else policy.memory_gb
         store_bytes = await asyncio.to_thread(lambda: self._cluster.store_bytes)
-        limits = Limits(resources.threads, resources.memory_gb, store_bytes, on_gpu=place.gpu_share > 0)
-        replica = Replica(order.tool.name, _pickled(order.tool), limits, place)
-        await replica.start(order.options.start_s)
+        limits = Limits(resources.threads, memory_gb, store_bytes, on_gpu=place.gpu_share > 0)
+        replica = Replica(order.tool.name, _pickled(order.tool), limits, _grants(policy), place)
+        self.tell(await replica.start(order.options.start_s))
         return replica
+
+    def tell(self, where: Whereabouts) -> None:
+        """Say once of each machine that cannot hold experts to their files."""
+        if not where.is_confined and where.node not in self._told:
+            self._told.add(where.node)
+            _log.warning(
+                "the kernel of node %s has no Landlock: experts there read and write whatever its user can",
+                where.node,
+            )
 
     async def _load(self, replica: Replica, order: Order, weights: Path | None) -> None:
         limit_s = order.tool.resources.load_s
@@ -149,6 +165,15 @@ def _pickled(tool: Tool) -> bytes:
     """Return what a tool is made from: its name where other processes can import it, else its code."""
     pickled: bytes = cloudpickle.dumps(tool.target)  # type: ignore[no-untyped-call]
     return pickled
+
+
+def _grants(policy: ExpertPolicy) -> Grants:
+    """Return what a policy allows, as what an actor takes in before it imports anything heavy."""
+    return Grants(
+        {name: os.environ[name] for name in policy.environment if name in os.environ},  # noqa: TID251 - passed on
+        tuple(str(path.absolute()) for path in policy.readable),
+        tuple(str(path.absolute()) for path in policy.writable),
+    )
 
 
 def _wants_gpu(order: Order, weights: Weights, nodes: list[dict[str, Any]]) -> bool:

@@ -13,6 +13,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError, RayT
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from spatial_agent.services.ray_actor import ExpertActor, Job, Limits, Report, Whereabouts
+from spatial_agent.services.ray_confinement import Grants
 from spatial_agent.tools.errors import ToolUnavailableError
 
 _numbers = itertools.count(1)
@@ -52,7 +53,7 @@ class Replica:
         death: Ends with the reason when the process is gone or has been told to go.
     """
 
-    def __init__(self, tool: str, target: bytes, limits: Limits, place: Place) -> None:
+    def __init__(self, tool: str, target: bytes, limits: Limits, grants: Grants, place: Place) -> None:
         """Ask Ray for the process; returns at once."""
         self.id = f"{tool}#{next(_numbers)}"
         self._tool = tool
@@ -72,7 +73,7 @@ class Replica:
             scheduling_strategy="DEFAULT"
             if place.node is None
             else NodeAffinitySchedulingStrategy(place.node, soft=False),
-        ).remote(tool, target, limits)
+        ).remote(tool, target, limits, grants)
         self._guard = asyncio.create_task(self._watch())
 
     @property

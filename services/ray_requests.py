@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from spatial_agent.sandbox.policy import ExpertPolicy
 from spatial_agent.services.ray_actor import Job, Outcome
 from spatial_agent.services.ray_replica import Replica
 from spatial_agent.tools.errors import ToolError
@@ -29,6 +30,8 @@ class PoolOptions:
         weights: Name of the weights to use; the expert's default where left out.
         warm_up: Values for one call that each replica makes before it takes others; its result and its
             errors are thrown away.
+        policy: What its process may touch beside what every expert's may, and its memory where that differs
+            from what the expert declares.
     """
 
     least: int = 0
@@ -43,6 +46,7 @@ class PoolOptions:
     device: Literal["auto", "cpu", "gpu"] = "auto"
     weights: str | None = None
     warm_up: Mapping[str, Any] | None = None
+    policy: ExpertPolicy = field(default_factory=ExpertPolicy)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from spatial_agent.services.admission import Probe
     from spatial_agent.services.ray_cluster import RayCluster
     from spatial_agent.services.ray_pools import ExpertPools
-    from spatial_agent.services.ray_requests import PoolOptions
 
 # Test modules cannot import one another; what several of them serve is put where all find it.
 if importlib.util.find_spec("ray") is not None:
@@ -36,6 +36,8 @@ if importlib.util.find_spec("ray") is not None:
 
 #: What an expert gives back, or Ray's own classes: anything.
 Value = Any
+#: A variable that everything the tests start inherits, and no expert must see.
+SECRET = ("TEST_MODEL_API_KEY", "canary-in-the-environment")
 #: For what has to come from a machine that may be busy with other work.
 PATIENCE_S = 60.0
 
@@ -170,6 +172,7 @@ def ray_head() -> Iterator[Any]:
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {
+            SECRET[0]: SECRET[1],
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_AUTH_MODE": "disabled",
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
@@ -204,23 +207,36 @@ def ray_cluster(ray_head: Value) -> Iterator["RayCluster"]:
 
 
 @pytest.fixture
-def serve(ray_cluster: "RayCluster") -> Iterator[Callable[..., Bench]]:
+def serve(
+    ray_cluster: "RayCluster", tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Bench]]:
     """Serves experts until the test ends: ``serve(expert, ..., options=PoolOptions(...))``."""
-    yield from _serving(ray_cluster)
+    yield from _serving(ray_cluster, tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="module")
-def serve_all(ray_cluster: "RayCluster") -> Iterator[Callable[..., Bench]]:
+def serve_all(
+    ray_cluster: "RayCluster", tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Bench]]:
     """Serves experts until all tests of a module have ended."""
-    yield from _serving(ray_cluster)
+    yield from _serving(ray_cluster, tmp_path_factory.getbasetemp())
 
 
-def _serving(ray_cluster: "RayCluster") -> Iterator[Callable[..., Bench]]:
+def _serving(ray_cluster: "RayCluster", folder: Path) -> Iterator[Callable[..., Bench]]:
+    """Serve experts that may write to a folder, for the tests' gates and marks, unless a policy is given."""
+    from spatial_agent.sandbox.policy import ExpertPolicy
     from spatial_agent.services.ray_pools import ExpertPools
+    from spatial_agent.services.ray_requests import PoolOptions
 
     opened: list[ExpertPools] = []
 
-    def start(*targets: Callable[..., Any], options: "PoolOptions | None" = None, **settings: Value) -> Bench:
+    def start(
+        *targets: Callable[..., Any],
+        options: PoolOptions | None = None,
+        policy: ExpertPolicy | None = None,
+        **settings: Value,
+    ) -> Bench:
+        options = replace(options or PoolOptions(), policy=policy or ExpertPolicy(writable=(folder,)))
         registry = Registry()
         for target in targets:
             registry.add(target)
@@ -232,6 +248,12 @@ def _serving(ray_cluster: "RayCluster") -> Iterator[Callable[..., Bench]]:
     yield start
     for pools in opened:
         pools.close()
+
+
+@pytest.fixture
+def secret(ray_head: Value) -> tuple[str, str]:
+    """Name and value of a variable that the tests' Ray was started with."""
+    return SECRET
 
 
 @pytest.fixture
