@@ -46,7 +46,7 @@ async def _attack(bench: Bench, attempts: tuple[str, ...], imports: tuple[str, .
     """Make attempts, each in a program of its own, and return all that came out."""
     said = []
     for attempt in attempts:
-        lines = [f"import {name}" for name in imports]
+        lines = [f"try: import {name}\nexcept ImportError: pass" for name in imports]
         program = "\n".join([*lines, _TRY, f"attempt(lambda: {attempt})"])
         result = await bench.run(program, given, imports=IMPORTED)
         said.append(_everything(result))
@@ -71,7 +71,7 @@ async def files_read(bench: Bench) -> None:
 
 _READERS = ("os", "io", "numpy as np", "pathlib")
 _READING = (
-    "open(path).read()",
+    "io.open(path).read()",
     "io.FileIO(path).read()",
     "os.read(os.open(path, os.O_RDONLY), 100)",
     "np.fromfile(path, np.uint8).tobytes()",
@@ -97,7 +97,7 @@ async def files_written(bench: Bench) -> None:
 
 
 _WRITING = (
-    "open(path, 'w').write('mine')",
+    "io.open(path, 'w').write('mine')",
     "os.write(os.open(folder + '/new', os.O_CREAT | os.O_WRONLY), b'mine')",
     "np.save(folder + '/array', np.zeros(3))",
     "np.zeros(3).tofile(folder + '/raw')",
@@ -157,7 +157,9 @@ async def processes(bench: Bench) -> None:
     """No process can be started, and none that is not the program's own can be signalled."""
     await bench.run("pass")
     traces = Traces.now()
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander:
+    with subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
+    ) as bystander:
         said = await _attack(bench, _STARTING, ("os", "signal"), victim=bystander.pid, python=sys.executable)
         alive = bystander.poll() is None
         bystander.communicate()
@@ -185,7 +187,7 @@ async def environment(bench: Bench) -> None:
     sandbox = bench.open_sandbox()
     try:
         own = Bench(sandbox, bench.open_sandbox)
-        said = await _attack(own, _LOOKING, ("os", "ctypes", "builtins"), name=name)
+        said = await _attack(own, _LOOKING, ("os", "io", "ctypes"), name=name)
     finally:
         del os.environ[name]  # noqa: TID251
         sandbox.close()
@@ -195,8 +197,8 @@ async def environment(bench: Bench) -> None:
 _LOOKING = (
     "dict(os.environ)",
     "os.getenv(name)",
-    "open('/proc/self/environ').read()",
-    "open(f'/proc/{os.getppid()}/environ').read()",
+    "io.open('/proc/self/environ').read()",
+    "io.open(f'/proc/{os.getppid()}/environ').read()",
     "ctypes.string_at(ctypes.CDLL(None).getenv(name.encode()))",
 )
 

@@ -60,6 +60,8 @@ class ScriptedRunner:
             "plane": self._plane,
             "depth.ramp": self._plane,
             "farthest": self._farthest,
+            "lose": self._lose,
+            "keep_odd": self._keep_odd,
             "fail": self._fail,
             "token": self._tell,
             "wait": self._wait,
@@ -104,6 +106,8 @@ class ScriptedRunner:
             value = await tool(call.arguments)
         except ToolError as error:
             return ToolResult(call.id, call.tool, error=error)
+        if isinstance(value, str):
+            return ToolResult(call.id, call.tool, handle=value)
         if isinstance(value, Finding):
             evidence = Evidence(f"e{len(self.calls)}", call.id, call.tool, value)
             return ToolResult(call.id, call.tool, evidence=(evidence,))
@@ -123,6 +127,12 @@ class ScriptedRunner:
         if not isinstance(depth, DepthMap):
             raise ToolArgumentError(f"depth: expected a DepthMap, got {type(depth).__name__}")
         return Finding("The farthest point.", float(depth.z_m.max()), "m")
+
+    async def _lose(self, arguments: Mapping[str, Json]) -> str:
+        return "$lost"
+
+    async def _keep_odd(self, arguments: Mapping[str, Json]) -> str:
+        return self.keep("odd", object())
 
     async def _fail(self, arguments: Mapping[str, Json]) -> Finding:
         raise FAILURES[arguments["how"]]

@@ -54,7 +54,7 @@ async def large_messages(bench: Bench) -> None:
         "answer('x' * 300_000)",
         "tools.double(value='x' * 300_000)",
         "import numpy as np\nshow(np.zeros((400, 400, 3), np.uint8))",
-        "fetch(tools.plane(height=300, width=300))",
+        "tools.plane(height=300, width=300).fetch()",
     )
     for program in programs:
         async with bench.session(tools=runner, message_bytes=100_000) as session:

@@ -78,10 +78,8 @@ async def dotted_names(bench: Bench) -> None:
 async def handles(bench: Bench) -> None:
     """What is no finding stays with the runner; its handle can be handed on, and its value fetched."""
     runner = scripted()
-    cell = (
-        "plane = tools.plane(height=2, width=3)\nfarthest = tools.farthest(depth=plane)\ndepth = fetch(plane)"
-    )
-    told = "[farthest.value, type(depth).__name__, depth.z_m.tolist()]"
+    cell = "plane = tools.plane(height=2, width=3)\nfarthest = tools.farthest(depth=plane)"
+    told = "[farthest.value, type(plane.fetch()).__name__, plane.fetch().z_m.tolist()]"
     got = await bench.told(told, tools=runner, before=cell)
     expect(got == [6.0, "DepthMap", [[1, 2, 3], [4, 5, 6]]], "the depth map's values", got)
     expect(dict(runner.calls[1].arguments) == {"depth": "$kept/1"}, "its reference", runner.calls)
@@ -91,7 +89,7 @@ async def fetched_values(bench: Bench) -> None:
     """What is fetched is a copy: the runner's own value stays as it was."""
     runner = scripted()
     program = """
-depth = fetch(tools.plane(height=2, width=3))
+depth = tools.plane(height=2, width=3).fetch()
 try:
     depth.z_m.setflags(write=True)
     depth.z_m.fill(0)
@@ -103,19 +101,14 @@ answer(tools.farthest(depth="$kept/1").value)
 
 
 async def nothing_to_fetch(bench: Bench) -> None:
-    """A reference to nothing, and to what cannot be sent, is the program's error."""
+    """What is no longer kept, and what cannot be sent, is the program's error where it is fetched."""
     runner = scripted()
-    secret = runner.keep("secret", object())
     async with bench.session(tools=runner) as session:
-        for reference in ("$none", secret, "kept"):
-            program = f"try:\n    fetch({reference!r})\nexcept Exception as e:\n    print(type(e).__name__)"
-            result = await session.run(program)
-            expect(
-                result.output.strip() == "ToolArgumentError", f"ToolArgumentError for {reference!r}", result
-            )
-            expect(
-                failed(await session.run(f"fetch({reference!r})")).kind == "exception", "an exception", result
-            )
+        for tool in ("lose", "keep_odd"):
+            program = f"handle = tools.{tool}()\ntry:\n    handle.fetch()\nexcept Exception as e:\n    "
+            result = await session.run(program + "print(type(e).__name__)")
+            expect(result.output.strip() == "ToolArgumentError", f"ToolArgumentError after {tool!r}", result)
+            expect(failed(await session.run("handle.fetch()")).kind == "exception", "an exception", result)
         await still_usable(session)
 
 
@@ -142,11 +135,11 @@ async def unknown_tool(bench: Bench) -> None:
 
 
 async def no_runner(bench: Bench) -> None:
-    """Without a runner every call and every fetch fails, and the session goes on."""
+    """Without a runner every call fails, and the session goes on."""
     async with bench.session() as session:
-        for cell in ("tools.double(value=1)", "fetch('$kept/1')"):
-            error = failed(await session.run(cell))
-            expect(error.kind == "exception" and "ToolUnavailableError" in error.message, cell, error)
+        error = failed(await session.run("tools.double(value=1)"))
+        told = error.kind == "exception" and "ToolUnavailableError" in error.message
+        expect(told, "ToolUnavailableError", error)
         await still_usable(session)
 
 
