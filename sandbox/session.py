@@ -165,6 +165,8 @@ class ProcessSession(SandboxSession):
                 ended.code or 0, f"it ended ({_ending(ended)}); are its inputs too large?"
             )
             raise SandboxUnavailableError(f"a program's process could not be set up: {reason}") from None
+        except WireError as error:
+            raise SandboxUnavailableError(f"a program's process began with noise: {error}") from None
         if not isinstance(first, messages.Ready):
             raise SandboxUnavailableError(f"a program's process began with {type(first).__name__}")
 
@@ -234,7 +236,9 @@ class ProcessSession(SandboxSession):
         try:
             conversation.result()
         except StreamEndedError:
-            raise _Killed(self._why_gone(await process.wait())) from None
+            ended = await process.wait()
+            self._usage = _most(self._usage, Usage(cpu_seconds=ended.cpu_seconds))
+            raise _Killed(self._why_gone(ended)) from None
         except WireError as error:
             _log.warning("a program broke the protocol and was killed: %s", error)
             message = (
