@@ -57,3 +57,8 @@ def stopping(event: Event) -> Iterator[None]:
         yield
     finally:
         _stop.reset(token)
+
+
+def stop_signal() -> Event | None:
+    """Return the event that ends the work of this context, for what waits instead of reporting."""
+    return _stop.get()

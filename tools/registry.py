@@ -10,7 +10,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import metadata
@@ -18,7 +18,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from spatial_agent.tools.contract import Json, Resources, ToolKind, ToolSpec, Weights
-from spatial_agent.tools.errors import ConfigurationError, ToolArgumentError, ToolUnavailableError
+from spatial_agent.tools.entry_points import distribution_of, loaded, refused, sorted_by_trust
+from spatial_agent.tools.errors import (
+    ConfigurationError,
+    SpatialAgentError,
+    ToolArgumentError,
+    ToolUnavailableError,
+)
 
 Target = TypeVar("Target", bound=Callable[..., Any])
 GROUPS: dict[ToolKind, str] = {"expert": "spatial_agent.experts", "skill": "spatial_agent.skills"}
@@ -86,6 +92,11 @@ class Tool:
     def has_state(self) -> bool:
         """Whether it is a class that is loaded before it can be called."""
         return isinstance(self.target, type)
+
+    @property
+    def is_isolated(self) -> bool:
+        """Whether its code runs in a process of its own that nobody trusts."""
+        return False
 
     @property
     def batches(self) -> bool:
@@ -248,19 +259,10 @@ def expert(
 
     def mark(target: Target) -> Target:
         if isinstance(target, type) and not hasattr(target, "load"):
-            raise ConfigurationError(
-                f"expert {name!r}: a class needs load(device) and __call__; load is missing"
-            )
-        tool = Tool(
-            target,
-            name,
-            version,
-            "expert",
-            tuple(weights),
-            resources or Resources(),
-            deterministic,
-            idempotent,
-        )
+            message = f"expert {name!r}: a class needs load(device) and __call__; load is missing"
+            raise ConfigurationError(message)
+        declared = (tuple(weights), resources or Resources(), deterministic, idempotent)
+        tool = Tool(target, name, version, "expert", *declared)
         target.__spatial_agent_tool__ = tool  # type: ignore[attr-defined]
         return target
 
@@ -290,31 +292,50 @@ def tool_of(target: Callable[..., Any]) -> Tool:
     return tool
 
 
+#: Makes a tool of an entry point without importing any of its code, or raises `SpatialAgentError`.
+Isolate = Callable[[metadata.EntryPoint], Tool]
+
+
 class Registry:
     """The tools of one runtime, by name."""
 
     def __init__(self) -> None:
         """Start empty and open."""
+        #: Why entry points of distributions that are not trusted gave no tool, by "name (distribution)".
+        self.left_out: dict[str, str] = {}
         self._tools: dict[str, Tool] = {}
         self._frozen = False
 
     @classmethod
-    def from_entry_points(cls) -> "Registry":
-        """Return a frozen registry of every installed tool.
+    def from_entry_points(
+        cls, *, trusted: Collection[str] = (), isolate: Isolate | None = None
+    ) -> "Registry":
+        """Return a frozen registry of every installed tool; loading an entry point runs its code.
+
+        Args:
+            trusted: Distributions whose code may run in this process, beside the built-in one.
+            isolate: Makes tools of the others; without it they are left out.
 
         Raises:
-            ConfigurationError: If an entry point cannot be loaded, or two claim one name.
+            ConfigurationError: If what is trusted cannot be loaded, is not installed, or claims one name twice.
         """
         registry = cls()
-        for group in GROUPS.values():
-            for point in sorted(metadata.entry_points(group=group), key=lambda point: point.name):
-                try:
-                    registry.add(point.load())
-                except (ImportError, AttributeError) as error:
-                    raise ConfigurationError(
-                        f"tool {point.name!r} ({point.value}) cannot be loaded: {error}"
-                    ) from error
+        known, strangers = sorted_by_trust(GROUPS.values(), trusted)
+        for point in known:
+            registry.add(loaded(point))
+        for point in strangers:
+            registry._add_stranger(point, isolate or refused)
         return registry.freeze()
+
+    def _add_stranger(self, point: metadata.EntryPoint, isolate: Isolate) -> None:
+        try:
+            if point.name in self._tools:
+                raise ConfigurationError(
+                    f"{point.name!r} is another tool's name; its author has to choose one"
+                )
+            self._tools[point.name] = isolate(point)
+        except SpatialAgentError as error:
+            self.left_out[f"{point.name} ({distribution_of(point)})"] = str(error)
 
     def add(self, target: Callable[..., Any]) -> None:
         """Add a declared function or class.
@@ -345,6 +366,9 @@ class Registry:
         """
         if name in self._tools:
             return self._tools[name]
+        for left_out, reason in self.left_out.items():
+            if left_out.startswith(f"{name} ("):
+                raise ToolUnavailableError(f"{left_out} is installed and not in use: {reason}")
         near = difflib.get_close_matches(name, self._tools, n=2)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {', '.join(self)}"
         raise ToolUnavailableError(f"no tool is called {name!r}; {hint}")

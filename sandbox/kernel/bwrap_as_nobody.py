@@ -1,4 +1,4 @@
-"""What root starts in bubblewrap's place: gives up root, and lets bubblewrap make its walls as an ordinary user.
+"""What root starts in bubblewrap's place: gives up root, and becomes bubblewrap as an ordinary user.
 
 A process that root started stays the system's root to the kernel whatever number it has in its own user
 namespace: it could write most of ``/proc/sys``, and no limit of processes holds it. A user who owns nothing
