@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from spatial_agent.sandbox.environment import Sandbox
 from spatial_agent.sandbox.zygote import open_zygote_sandbox
 from spatial_agent.tools.errors import SandboxUnavailableError

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from spatial_agent.sandbox import ProgramResult, Sandbox, SandboxPolicy
 from spatial_agent.sandbox.environment import Layer
 from spatial_agent.sandbox.kernel.usage import Usage
@@ -269,8 +270,9 @@ def test_a_cancelled_cell_leaves_nothing(zygote: Sandbox) -> None:
             assert session._process is not None
             pid = session._process._pid  # type: ignore[attr-defined]
             before = open_descriptors()
-            task = asyncio.create_task(session.run("while True: pass"))
-            await asyncio.sleep(0.05)
+            task = asyncio.create_task(session.run("print('x' * 5000)\nwhile True: pass"))
+            while not session._usage.cpu_seconds:
+                await asyncio.sleep(0)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
