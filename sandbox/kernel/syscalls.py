@@ -5,6 +5,7 @@ The numbers are those of the kernel's own headers: ``asm/unistd_64.h`` for x86-6
 """
 
 import errno
+import functools
 import os
 import struct
 import sys
@@ -143,6 +144,7 @@ AARCH64 = Architecture(
 )
 
 
+@functools.cache
 def running() -> Architecture | None:
     """Return the architecture of this process, or None where its calls are not known here."""
     if not sys.platform.startswith("linux") or struct.calcsize("P") != 8:

@@ -37,8 +37,14 @@ FREE = set(
         """,
     )
 )
+Arguments = list[tuple[int, ...]]
+#: Clocks of the machine and of oneself; not alarms, devices and other processes.
+CLOCKS: tuple[Arguments, Arguments] = (
+    [(0,), (1,), (2,), (3,), (7,), (11,), (DIRTY | 1,)],
+    [(8,), (9,), (10,), (12,), (-6,), (0xFFFFFFF3,)],
+)
 #: What is decided by arguments -> arguments that pass, and arguments that do not.
-PROGRAM: dict[str, tuple[list[tuple[int, ...]], list[tuple[int, ...]]]] = {
+PROGRAM: dict[str, tuple[Arguments, Arguments]] = {
     "read": ([(3,), (DIRTY | 3,)], [(0,), (4,), (3 << 32,), (0xFFFFFFFF,), (0x103,)]),
     "write": ([(4,), (DIRTY | 4,)], [(1,), (2,), (3,), (4 << 32,), (DIRTY,)]),
     "mmap": (
@@ -62,19 +68,15 @@ PROGRAM: dict[str, tuple[list[tuple[int, ...]], list[tuple[int, ...]]]] = {
         [(0, 0), (0, 1), (0, 128), (0, 129), (0, 137), (0, 393), (0, 138), (0, DIRTY | 129)],
         [(0, 3), (0, 4), (0, 5), (0, 6), (0, 7), (0, 8), (0, 134), (0, 139), (0, 140), (0, 13), (0, 512)],
     ),
-    **{
-        name: (
-            [(0,), (1,), (2,), (3,), (7,), (11,), (DIRTY | 1,)],
-            [(8,), (9,), (10,), (12,), (-6,), (0xFFFFFFF3,)],
-        )
-        for name in ("clock_gettime", "clock_getres", "clock_nanosleep")
-    },
+    "clock_gettime": CLOCKS,
+    "clock_getres": CLOCKS,
+    "clock_nanosleep": CLOCKS,
 }
-EXPERT: dict[str, tuple[list[tuple[int, ...]], list[tuple[int, ...]]]] = {
+EXPERT: dict[str, tuple[Arguments, Arguments]] = {
     # What fork, vfork and pthread_create of C libraries pass; then every kind of namespace.
     "clone": (
         [(0x01200011,), (0x4111,), (0x003D0F00,), (DIRTY | 17,)],
-        [(1 << bit | 17,) for bit in (17, 25, 26, 27, 28, 29, 30)] + [(DIRTY | 1 << 28,)],
+        [*((1 << bit | 17,) for bit in (17, 25, 26, 27, 28, 29, 30)), (DIRTY | 1 << 28,)],
     ),
     "socket": (
         [(1,), (2,), (10,), (DIRTY | 2,)],
