@@ -13,17 +13,20 @@ nothing but `WireError` may come out of them, and what they make of it must be t
 written and read again.
 """
 
+import copy
 import importlib
+import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 
-from spatial_agent.sandbox import messages, strict_json, wire
+from spatial_agent.sandbox import message_checks, messages, strict_json, wire
 from spatial_agent.sandbox.environment import ProgramAnswer, ProgramError
 from spatial_agent.tools.contract import Finding
 from spatial_agent.tools.errors import WireError
@@ -32,14 +35,53 @@ from spatial_agent.tools.synthetic.room import SyntheticRoom
 from spatial_agent.tools.value_file import VALUE_CLASSES
 
 LIMIT_BYTES = 256
-WORDS = (
-    *("float", "tuple", "mapping", "array", "class", "nan", "inf", "-inf", "NaN", "Infinity", "null", "true"),
-    *("b1", "i8", "u1", "f2", "f4", "f8", "[[]]", "-1", "1e999", "18446744073709551615", "9" * 40),
+LEVELS = 64
+# What JSON is made of here, for the mutations: as pieces of text, and as leaves of the parsed tree.
+NAMES = (
+    *(
+        "float",
+        "tuple",
+        "mapping",
+        "array",
+        "class",
+        "nan",
+        "inf",
+        "-inf",
+        "b1",
+        "i8",
+        "u1",
+        "f2",
+        "f4",
+        "f8",
+    ),
     *("kind", "text", "call", "tool", "arguments", "fetch", "reference", "show", "rgb", "caption", "done"),
     *("answer", "error", "dropped_bytes", "ready", "setup", "imports", "inputs", "cell", "source", "failed"),
     *("returned", "finding", "fetched", "value", "unit", "limit", "wall", "exception", "ToolArgumentError"),
     *VALUE_CLASSES,
 )
+LEAVES = (
+    *NAMES,
+    None,
+    True,
+    0,
+    1,
+    2,
+    3,
+    -1,
+    2**64 - 1,
+    2**64,
+    2**32,
+    0.5,
+    1e308,
+    math.nan,
+    "",
+    "\ud800",
+    [],
+    {},
+)
+SIGNS = ("NaN", "Infinity", "null", "true", "[[]]", "-1", "1e999", "9" * 40, "\\ud800", "[[[[[[[[", "{}")
+SHARE_OF_TREES = 0.5
+SHARE_OF_ARRAYS = 0.1
 
 
 def seeds() -> Iterator[bytes]:
@@ -53,6 +95,7 @@ def seeds() -> Iterator[bytes]:
             np.zeros((0, 4)),
             np.float16(1),
         ],
+        *(np.array([True, False]), (), {1: 2}, "é", math.inf),
         DepthMap(np.ones((2, 3), np.float32)),
         room.scene_map(),
     )
@@ -83,6 +126,7 @@ def check(data: bytes) -> None:
         AssertionError: If something is not the same once it was written and read again.
     """
     payload = _assembled(data[1:]) if data[:1] == b"A" else data
+    _check_sound_if_any(payload)
     for classes in ({}, VALUE_CLASSES):
         _check_stable(
             payload,
@@ -98,6 +142,42 @@ def _assembled(data: bytes) -> bytes:
     text, _, arrays = data.partition(b"\0")
     start = len(text).to_bytes(4, "little") + text
     return start + bytes(-len(start) % 8 if arrays else 0) + arrays
+
+
+def _check_sound_if_any(payload: bytes) -> None:
+    try:
+        value = wire.unpack(payload, VALUE_CLASSES)
+    except WireError:
+        return
+    check_sound(value)
+
+
+def check_sound(value: object, level: int = 0) -> None:
+    """Fail unless a value is what the wire says it carries, whatever it was read from.
+
+    Raises:
+        AssertionError: If it, or something in it, is not.
+    """
+    assert level <= LEVELS, f"more than {LEVELS} levels"
+    match value:
+        case None | bool() | float():
+            return
+        case int():
+            assert -(2**63) <= value < 2**64
+        case str():
+            assert not any("\ud800" <= sign <= "\udfff" for sign in value), "a lone surrogate"
+        case np.ndarray():
+            assert value.dtype.kind in "biuf"
+            assert not value.flags.writeable
+            assert value.dtype.kind != "b" or set(value.tobytes()) <= {0, 1}, "a truth value that is none"
+        case list() | tuple() | dict():
+            for item in [*value, *value.values()] if isinstance(value, dict) else value:
+                check_sound(item, level + 1)
+        case _:
+            assert type(value) in VALUE_CLASSES.values(), f"a {type(value).__name__}"
+            assert is_dataclass(value)
+            for field in fields(value):
+                check_sound(getattr(value, field.name), level + 1)
 
 
 def _check_stable(payload: bytes, read: Callable[[bytes], Any], write: Callable[[Any], bytes]) -> None:
@@ -163,6 +243,41 @@ def _all_frames(data: bytes) -> tuple[list[bytes], bool]:
     return frames, False
 
 
+def mutated(data: bytes, random: Random) -> bytes | None:
+    """Return an input with one change to the tree of its JSON, or to its arrays; None where it has none."""
+    text, zero, arrays = data[1:].partition(b"\0")
+    if arrays and random.random() < SHARE_OF_ARRAYS:
+        index = random.randrange(len(arrays))
+        return b"A" + text + zero + arrays[:index] + random.randbytes(1) + arrays[index + 1 :]
+    try:
+        root = [json.loads(text)]
+        _change(random, *random.choice(list(_places(root))), *random.choice(list(_places(root))))
+        return b"A" + json.dumps(root[0]).encode() + zero + arrays
+    except (ValueError, RecursionError):
+        return None
+
+
+def _change(random: Random, holder: Any, index: Any, other_holder: Any, other_index: Any) -> None:  # noqa: ANN401
+    node, other = holder[index], copy.deepcopy(other_holder[other_index])
+    changes: tuple[Any, ...] = (
+        *(random.choice(LEAVES), other, [node, other], {"tuple": [node]}, {"mapping": [[other, node]]}),
+        *({random.choice(NAMES): node}, node * 2 if is_short(node) else [node]),
+    )
+    holder[index] = random.choice(changes)
+
+
+def is_short(node: object) -> bool:
+    """Whether doubling a node keeps its kind and does not make it long."""
+    return isinstance(node, str | list) and len(node) < 100
+
+
+def _places(node: Any) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401 - JSON
+    if isinstance(node, list | dict):
+        for index in range(len(node)) if isinstance(node, list) else list(node):
+            yield node, index
+            yield from _places(node[index])
+
+
 def write_corpus(folder: Path) -> Path:
     """Write the seeds in both forms, and return the path of the dictionary beside the folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -173,18 +288,26 @@ def write_corpus(folder: Path) -> Path:
         (folder / f"seed-{number}-frame").write_bytes(wire.frame([payload]))
         (folder / f"seed-{number}-text").write_bytes(b"A" + payload[4:size] + b"\0" * bool(arrays) + arrays)
     dictionary = folder.with_suffix(".dict")
-    dictionary.write_text("".join(f'"{word}"\n' for word in WORDS), encoding="utf-8")
+    words = (*SIGNS, *(f'"{name}"' for name in NAMES))
+    dictionary.write_text("".join(f"{json.dumps(word)}\n" for word in words), encoding="utf-8")
     return dictionary
 
 
 def main() -> None:
     """Fuzz until libFuzzer ends."""
     atheris = importlib.import_module("atheris")
+
+    def mutate(data: bytes, most: int, seed: int) -> bytes:
+        random = Random(seed)
+        tree = mutated(data, random) if data[:1] == b"A" and random.random() < SHARE_OF_TREES else None
+        changed: bytes = atheris.Mutate(data, most) if tree is None or len(tree) > most else tree
+        return changed
+
     dictionary = write_corpus(Path(sys.argv[1]))
     with atheris.instrument_imports(include=["spatial_agent"]):
-        for module in (strict_json, wire, messages):
+        for module in (strict_json, wire, message_checks, messages):
             importlib.reload(module)
-    atheris.Setup([*sys.argv, f"-dict={dictionary}"], check)
+    atheris.Setup([*sys.argv, f"-dict={dictionary}"], check, custom_mutator=mutate)
     atheris.Fuzz()
 
 
