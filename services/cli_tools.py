@@ -15,15 +15,14 @@ tools_app = typer.Typer(help="What can be measured, and adding to it.", no_args_
 def tools_list(
     as_json: Annotated[bool, typer.Option("--json", help="Print whole specifications as JSON.")] = False,
 ) -> None:
-    """List every installed expert and skill."""
+    """List every installed expert and skill, whether it runs isolated, and which cannot be used."""
     from spatial_agent.services import console
 
     with reported_errors():
-        from spatial_agent.tools.registry import Registry
+        from spatial_agent.services.tools_here import installed_tools
 
-        registry = Registry.from_entry_points()
-        specs = [registry.get(name).spec for name in registry]
-    console.print_tools(specs, as_json=as_json)
+        registry = installed_tools()
+    console.print_tools([registry.get(name) for name in registry], registry.left_out, as_json=as_json)
 
 
 @tools_app.command("new")
@@ -57,11 +56,12 @@ def tools_check(
     with reported_errors():
         from spatial_agent.services.model_store import ModelStore
         from spatial_agent.services.settings import Settings
+        from spatial_agent.services.tools_here import installed_tools
         from spatial_agent.tools.conformance import check_expert, failures
-        from spatial_agent.tools.registry import Registry
 
-        tool = Registry.from_entry_points().get(name)
-        store = ModelStore.of(Settings())
+        settings = Settings()
+        tool = installed_tools(settings).get(name)
+        store = ModelStore.of(settings)
         path = store.locate(tool.named_weights(weights)) if tool.weights else None
         report = check_expert(tool, weights=path, arguments=_parsed(arguments), device=device)
     console.print_conformance(name, report, as_json=as_json)

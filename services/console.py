@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from spatial_agent.services.doctor import Finding
     from spatial_agent.services.model_store import FileState
     from spatial_agent.services.weights_overview import WeightsStatus
-    from spatial_agent.tools.contract import ToolSpec
+    from spatial_agent.tools.registry import Tool
     from spatial_agent.tools.scene import SceneMap
 
 out = Console(soft_wrap=True, highlight=False)
+err = Console(soft_wrap=True, highlight=False, stderr=True)
 WEIGHTS_STYLE = {
     "missing": "yellow",
     "incomplete": "red",
@@ -101,14 +102,18 @@ def print_scene(scene: "SceneMap", written: Sequence[Path]) -> None:
         out.print(f"wrote {escape(str(path))}")
 
 
-def print_tools(specs: "Sequence[ToolSpec]", *, as_json: bool) -> None:
-    """Print the tools, one a line, or all that is known about them."""
+def print_tools(tools: "Sequence[Tool]", left_out: Mapping[str, str], *, as_json: bool) -> None:
+    """Print the tools, one a line, or all that is known about them, and what was left out and why."""
+    for name, reason in left_out.items():
+        err.print(escape(f"not in use: {name}: {reason}"), style="yellow")
     if as_json:
-        print(json.dumps([vars(spec) for spec in specs], indent=2, default=str))
+        entries = [vars(tool.spec) | {"isolated": tool.is_isolated} for tool in tools]
+        print(json.dumps(entries, indent=2, default=str))
         return
-    table = Table("name", "kind", "version", "what it does")
-    for spec in specs:
-        table.add_row(spec.name, spec.kind, spec.version, spec.summary)
+    table = Table("name", "kind", "version", "runs", "what it does")
+    for tool in tools:
+        runs = "isolated" if tool.is_isolated else "trusted"
+        table.add_row(*map(escape, (tool.name, tool.kind, tool.version, runs, tool.spec.summary)))
     out.print(table)
 
 

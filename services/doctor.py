@@ -87,9 +87,11 @@ def _imported(name: str) -> str:
 
 
 def _count_tools() -> str:
-    from spatial_agent.tools.registry import Registry
+    from spatial_agent.services.tools_here import installed_tools
 
-    return f"{len(Registry.from_entry_points())} registered"
+    registry = installed_tools()
+    isolated = sum(registry.get(name).is_isolated for name in registry)
+    return f"{len(registry)} registered, {isolated} of them isolated; {len(registry.left_out)} refused"
 
 
 def _folder(what: str, folder: Path) -> Finding:

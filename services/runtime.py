@@ -11,6 +11,7 @@ from spatial_agent.services.perception import Perception, choose_perception, cho
 from spatial_agent.services.runners import make_runners
 from spatial_agent.services.scenes import SceneStore
 from spatial_agent.services.settings import Settings
+from spatial_agent.services.tools_here import installed_tools
 from spatial_agent.services.weights_here import WeightsHere
 from spatial_agent.tools.mapping.cache import SceneCache
 from spatial_agent.tools.metering import Meter
@@ -61,7 +62,7 @@ def assemble(choices: Choices, settings: Settings) -> Assembly:
     Raises:
         ConfigurationError: If a choice is unknown, or lacks what it needs.
     """
-    registry = Registry.from_entry_points()
+    registry = installed_tools(settings)
     given = given_weights(choices.instances, choices.weights, registry)
     store = WeightsHere(ModelStore.of(settings), given)
     perception = choose_perception(

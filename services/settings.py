@@ -34,6 +34,11 @@ def _sandbox() -> str:
     return os.environ.get("SPATIAL_AGENT_SANDBOX", "auto")
 
 
+def _trusted_experts() -> frozenset[str]:
+    given = os.environ.get("SPATIAL_AGENT_TRUSTED_EXPERTS", "")
+    return frozenset(name.strip() for name in given.split(",") if name.strip())
+
+
 @dataclass(frozen=True)
 class Settings:
     """Where this installation keeps things.
@@ -44,12 +49,15 @@ class Settings:
         weights_folder: Model weights (``SPATIAL_AGENT_WEIGHTS``), or None.
         sandbox: What programs run in (``SPATIAL_AGENT_SANDBOX``): ``"zygote"``, ``"bubblewrap"``, or
             ``"auto"`` for the first that works here.
+        trusted_experts: Names of the distributions whose experts and skills run in this process, with all its
+            rights (``SPATIAL_AGENT_TRUSTED_EXPERTS``, separated by commas); those of others run isolated.
     """
 
     cache_folder: Path = field(default_factory=_cache_folder)
     cache_limit_mb: int = field(default_factory=_cache_limit_mb)
     weights_folder: Path | None = field(default_factory=_weights_folder)
     sandbox: str = field(default_factory=_sandbox)
+    trusted_experts: frozenset[str] = field(default_factory=_trusted_experts)
 
     @property
     def scenes_folder(self) -> Path:
@@ -60,6 +68,11 @@ class Settings:
     def results_folder(self) -> Path:
         """Where results of experts are cached by content."""
         return self.cache_folder / "results"
+
+    @property
+    def experts_folder(self) -> Path:
+        """Where it is kept what isolated experts say of themselves."""
+        return self.cache_folder / "experts"
 
     @property
     def runs_folder(self) -> Path:

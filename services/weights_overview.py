@@ -4,6 +4,7 @@ import difflib
 from dataclasses import dataclass
 
 from spatial_agent.services.model_store import ModelStore, State
+from spatial_agent.services.tools_here import installed_tools
 from spatial_agent.tools.contract import Weights
 from spatial_agent.tools.errors import ConfigurationError
 from spatial_agent.tools.registry import Registry
@@ -32,7 +33,7 @@ def all_weights(registry: Registry | None = None) -> dict[str, Weights]:
     Raises:
         ConfigurationError: If two tools mean different weights by one name.
     """
-    registry = registry or Registry.from_entry_points()
+    registry = registry or installed_tools()
     found: dict[str, Weights] = {}
     for tool in map(registry.get, registry):
         for weights in tool.weights:
@@ -58,7 +59,7 @@ def weights_named(name: str, registry: Registry | None = None) -> Weights:
 
 def overview(store: ModelStore, registry: Registry | None = None) -> list[WeightsStatus]:
     """Return all weights with their users and state; nothing is read but names, sizes and times."""
-    registry = registry or Registry.from_entry_points()
+    registry = registry or installed_tools()
     return [
         WeightsStatus(weights, tuple(_users(registry, name)), store.state(weights), store.size(weights))
         for name, weights in all_weights(registry).items()

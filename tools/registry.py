@@ -317,7 +317,7 @@ class Registry:
             isolate: Makes tools of the others; without it they are left out.
 
         Raises:
-            ConfigurationError: If what is trusted cannot be loaded, is not installed, or claims one name twice.
+            ConfigurationError: If what is trusted cannot be loaded, is not there, or claims a name twice.
         """
         registry = cls()
         known, strangers = sorted_by_trust(GROUPS.values(), trusted)
@@ -333,7 +333,11 @@ class Registry:
                 raise ConfigurationError(
                     f"{point.name!r} is another tool's name; its author has to choose one"
                 )
-            self._tools[point.name] = isolate(point)
+            tool = isolate(point)
+            known = {weights.name: weights for held in self._tools.values() for weights in held.weights}
+            if any(known.get(weights.name, weights) != weights for weights in tool.weights):
+                raise ConfigurationError("it gives its weights the name of another tool's")
+            self._tools[point.name] = tool
         except SpatialAgentError as error:
             self.left_out[f"{point.name} ({distribution_of(point)})"] = str(error)
 
@@ -366,9 +370,8 @@ class Registry:
         """
         if name in self._tools:
             return self._tools[name]
-        for left_out, reason in self.left_out.items():
-            if left_out.startswith(f"{name} ("):
-                raise ToolUnavailableError(f"{left_out} is installed and not in use: {reason}")
+        for who in (who for who in self.left_out if who.startswith(f"{name} (")):
+            raise ToolUnavailableError(f"{who} cannot be used: {self.left_out[who]}")
         near = difflib.get_close_matches(name, self._tools, n=2)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {', '.join(self)}"
         raise ToolUnavailableError(f"no tool is called {name!r}; {hint}")

@@ -47,8 +47,8 @@ class Isolation:
         reason = bwrap.why_not()
         if reason is not None:
             raise SandboxUnavailableError(
-                f"it is not trusted, and cannot be isolated here: {reason}; or, where you know its authors, let "
-                f"its code run in this process: SPATIAL_AGENT_TRUSTED_EXPERTS={distribution_of(point)}"
+                f"it is not trusted, and cannot be isolated here: {reason}; or, where you know its authors, "
+                f"let its code run in this process: SPATIAL_AGENT_TRUSTED_EXPERTS={distribution_of(point)}"
             )
         origin = origin_of(point)
         try:

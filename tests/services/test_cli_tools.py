@@ -27,7 +27,7 @@ def division(of_m: float, by: float = 2.0) -> float:
 def installed(monkeypatch: pytest.MonkeyPatch) -> Tool:
     registry = Registry()
     registry.add(division)
-    monkeypatch.setattr(Registry, "from_entry_points", lambda: registry.freeze())
+    monkeypatch.setattr(Registry, "from_entry_points", lambda **_: registry.freeze())
     return tool_of(division)
 
 
