@@ -7,7 +7,6 @@ import math
 import signal
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from spatial_agent.sandbox import messages
@@ -98,7 +97,8 @@ class ProcessSession(SandboxSession):
         self._process: ProgramProcess | None = None
         self._stream: FrameStream | None = None
         self._closed: str | None = None
-        self._busy = False
+        self._running: asyncio.Future[None] | None = None
+        self._conversation: asyncio.Task[None] | None = None
         self._cells = 0
         self._started_at = math.inf
         self._usage = Usage()
@@ -112,19 +112,24 @@ class ProcessSession(SandboxSession):
         """Run a cell."""
         if self._closed is not None:
             raise SandboxClosedError(f"this session has ended: {self._closed}; open another")
-        if self._busy:
+        if self._running is not None:
             raise SandboxClosedError("this session still runs a cell; wait for it, or open another session")
-        self._busy = True
+        self._running = asyncio.get_running_loop().create_future()
         try:
             return await self._checked(cell)
         except BaseException as error:
             self._end(f"a cell was given up ({type(error).__name__})")
             raise
         finally:
-            self._busy = False
+            self._running.set_result(None)
+            self._running = None
 
     async def close(self) -> None:
-        """Kill the process and let go of it."""
+        """Kill the process and let go of it; a cell that runs ends with a `SandboxClosedError`."""
+        if self._running is not None and self._conversation is not None:
+            self._closed = self._closed or "it was closed"
+            self._conversation.cancel()
+            await asyncio.wait({self._running})
         self._end("it was closed")
 
     async def _checked(self, source: str) -> ProgramResult:
@@ -176,19 +181,22 @@ class ProcessSession(SandboxSession):
         started = time.monotonic()
         tools_before = self._desk.seconds
         stream.received_bytes = 0
-        conversation = asyncio.create_task(self._converse(stream, frame, cell))
+        self._conversation = asyncio.create_task(self._converse(stream, frame, cell))
+        killed: _Killed | None = None
         try:
-            await self._watched(process, stream, conversation, started, tools_before)
-        except _Killed as killed:
-            cell.error = killed.error
-            self._usage = _most(self._usage, process.usage())
-            self._end(killed.error.message)
+            await self._watched(process, stream, self._conversation, started, tools_before)
+        except _Killed as end:
+            killed = end
         finally:
-            conversation.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await conversation
+            # Only when nobody waits for the pipes any more may they be closed: numbers are used again.
+            self._conversation.cancel()
+            await asyncio.wait({self._conversation})
+            self._conversation = None
+        self._usage = _most(self._usage, process.usage())
+        if killed is not None:
+            cell.error = killed.error
+            self._end(killed.error.message)
         seconds = time.monotonic() - started - (self._desk.seconds - tools_before)
-        self._usage = _most(self._usage, process.usage() if self._closed is None else Usage())
         return self._result(cell, tuple(self._desk.results[calls_before:]), seconds)
 
     def _result(self, cell: _Cell, results: tuple[ToolResult, ...], seconds: float) -> ProgramResult:
@@ -233,6 +241,8 @@ class ProcessSession(SandboxSession):
                 process.interrupt()
             elif now - interrupted_at > GRACE_S:
                 raise self._killed("wall", f"it ran longer than {self._policy.wall_s:g} s")
+        if conversation.cancelled():
+            raise SandboxClosedError("the session was closed while its cell ran")
         try:
             conversation.result()
         except StreamEndedError:

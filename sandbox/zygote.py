@@ -90,9 +90,12 @@ class ZygoteProcess:
             return
         self._closed = True
         self.kill()
-        if self._exit is not None:
+        if self._exit is None or self._exit.done():
+            self._status.close()
+        else:
+            # Whoever waits for it has to be gone before its number may be used again.
+            self._exit.add_done_callback(lambda _: self._status.close())
             self._exit.cancel()
-        self._status.close()
         for descriptor in (self.read_fd, self.write_fd, self._pidfd):
             os.close(descriptor)
 

@@ -258,6 +258,24 @@ def test_two_cells_of_one_session_do_not_run_at_once(zygote: Sandbox) -> None:
     asyncio.run(cells())
 
 
+def test_closing_a_session_ends_its_cell_even_in_a_tool(zygote: Sandbox) -> None:
+    async def for_ever() -> None:
+        reached.set()
+        await asyncio.get_running_loop().create_future()
+
+    async def cells() -> None:
+        session = zygote.session(tools=Tools(for_ever))
+        running = asyncio.create_task(session.run("tools.double(x=1)"))
+        await reached.wait()
+        await session.close()
+        with pytest.raises(SandboxClosedError, match="closed while its cell ran"):
+            await running
+        await session.close()
+
+    reached = asyncio.Event()
+    asyncio.run(cells())
+
+
 def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 

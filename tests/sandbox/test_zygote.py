@@ -172,6 +172,7 @@ def test_a_closed_sandbox_starts_nothing(zygote: Sandbox) -> None:
 def test_many_programs_leave_no_descriptor_and_no_process(zygote: Sandbox, launcher: ZygoteLauncher) -> None:
     run(zygote, "1")
     (first,) = children(launcher.pid)
+    assert comes_true(lambda: children(first) == [])
     before = len(os.listdir("/proc/self/fd")), len(os.listdir(f"/proc/{first}/fd"))
     for _ in range(30):
         run(zygote, "1")
