@@ -80,13 +80,17 @@ class PipedProcess:
         write_fd: int,
         first_signal: int | None,
     ) -> None:
-        """Take over the descriptors."""
+        """Take over the descriptors.
+
+        Raises:
+            ProcessLookupError: If the program is gone already.
+        """
         self.read_fd = read_fd
         self.write_fd = write_fd
-        self._outer = outer
-        self._outer_pidfd = os.pidfd_open(outer.pid)
         self._pid = pid
         self._pidfd = os.pidfd_open(pid)
+        self._outer = outer
+        self._outer_pidfd = os.pidfd_open(outer.pid)
         self._first_signal = first_signal
         self._before = self._now = usage_of(pid)
         self._exit: asyncio.Task[Exit] | None = None
@@ -191,11 +195,13 @@ class PipedLauncher:
                 outer = await self._spawned(command(ends), ends)
             pid = await _up(line, outer)
             process = PipedProcess(outer, pid, read_fd, write_fd, self._first_signal)
-        except BaseException:
+        except BaseException as error:
             os.close(read_fd)
             os.close(write_fd)
             if outer is not None:
                 _end(outer)
+            if isinstance(error, ProcessLookupError):
+                raise SandboxUnavailableError("a program's process was killed while it started") from error
             raise
         finally:
             line.close()

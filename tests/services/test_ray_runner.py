@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ pytest.importorskip("ray")
 
 from ray import cloudpickle
 
+from spatial_agent.sandbox.policy import ExpertPolicy
 from spatial_agent.services.ray_requests import PoolOptions
 from spatial_agent.services.ray_runner import RayRunner
 from spatial_agent.tools.contract import Finding, Resources, ToolCall
@@ -127,20 +129,22 @@ def frame(height: int = 6, width: int = 9) -> Frame:
     return Frame(FrameHeader(0, "a"), rgb=np.zeros((height, width, 3), np.uint8))
 
 
-def test_it_passes_the_conformance_suite(serve: Serve) -> None:
+def test_it_passes_the_conformance_suite(serve: Serve, tmp_path: Path) -> None:
     bench = serve()
 
     async def check() -> dict[str, str]:
         from spatial_agent.services.ray_pools import ExpertPools
 
+        # The suite's experts leave marks there.
+        options = PoolOptions(policy=ExpertPolicy(writable=(tmp_path,)))
         opened: list[ExpertPools] = []
 
         def make(registry: Registry) -> RayRunner:
-            opened.append(ExpertPools(registry, cluster=bench.pools._cluster))
+            opened.append(ExpertPools(registry, options, cluster=bench.pools._cluster))
             return RayRunner(registry, opened[-1])
 
         try:
-            return await check_runner(make)
+            return await check_runner(make, folder=tmp_path)
         finally:
             for pools in opened:
                 await asyncio.to_thread(pools.close)
