@@ -78,9 +78,9 @@ async def dotted_names(bench: Bench) -> None:
 async def handles(bench: Bench) -> None:
     """What is no finding stays with the runner; its handle can be handed on, and its value fetched."""
     runner = scripted()
-    cell = "plane = tools.plane(height=2, width=3)\nfarthest = tools.farthest(depth=plane)"
-    told = "[farthest.value, type(plane.fetch()).__name__, plane.fetch().z_m.tolist()]"
-    got = await bench.told(told, tools=runner, before=cell)
+    cell = "plane = tools.plane(height=2, width=3)\nfarthest = tools.farthest(depth=plane)\n"
+    told = "[farthest.value, type(depth).__name__, depth.z_m.tolist()]"
+    got = await bench.told(told, tools=runner, before=cell + "depth = plane.fetch()")
     expect(got == [6.0, "DepthMap", [[1, 2, 3], [4, 5, 6]]], "the depth map's values", got)
     expect(dict(runner.calls[1].arguments) == {"depth": "$kept/1"}, "its reference", runner.calls)
 
