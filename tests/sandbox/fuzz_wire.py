@@ -36,6 +36,7 @@ from spatial_agent.tools.value_file import VALUE_CLASSES
 
 LIMIT_BYTES = 256
 LEVELS = 64
+FEW_VALUES = 12
 # What JSON is made of here, for the mutations: as pieces of text, and as leaves of the parsed tree.
 NAMES = (
     *(
@@ -95,7 +96,7 @@ def seeds() -> Iterator[bytes]:
             np.zeros((0, 4)),
             np.float16(1),
         ],
-        *(np.array([True, False]), (), {1: 2}, "é", math.inf),
+        *(["[,{:\\", '"[[', 1], np.array([True, False]), (), {1: 2}, "é", math.inf),
         DepthMap(np.ones((2, 3), np.float32)),
         room.scene_map(),
     )
@@ -127,6 +128,7 @@ def check(data: bytes) -> None:
     """
     payload = _assembled(data[1:]) if data[:1] == b"A" else data
     _check_sound_if_any(payload)
+    _check_bounded(payload)
     for classes in ({}, VALUE_CLASSES):
         _check_stable(
             payload,
@@ -150,6 +152,21 @@ def _check_sound_if_any(payload: bytes) -> None:
     except WireError:
         return
     check_sound(value)
+
+
+def _check_bounded(payload: bytes) -> None:
+    """Read as few values as few inputs have, so that strings full of brackets matter."""
+    try:
+        value = wire.unpack(payload, most_values=FEW_VALUES)
+    except WireError:
+        return
+    assert _number_of_values(value) <= FEW_VALUES, f"more than {FEW_VALUES} values: {value!r}"
+
+
+def _number_of_values(value: object) -> int:
+    if isinstance(value, dict):
+        return 1 + len(value) + sum(map(_number_of_values, value.values()))
+    return 1 + sum(map(_number_of_values, value)) if isinstance(value, list | tuple) else 1
 
 
 def check_sound(value: object, level: int = 0) -> None:
