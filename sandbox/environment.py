@@ -42,8 +42,8 @@ _HOLDS = {
     Layer.IDENTITY: "privileges: another user, no capability, none to be gained, nobody looks in",
     Layer.LANDLOCK: "opening any file, TCP, abstract sockets and signals to others",
     Layer.SECCOMP: "every system call but some thirty that computing needs",
-    Layer.RLIMITS: "memory, processor time, processes, files",
-    Layer.WATCH: "wall time, memory and output, from the parent's side",
+    Layer.RLIMITS: "more memory, processor time, processes or files than allowed",
+    Layer.WATCH: "more wall time, memory or output than allowed, from the parent's side",
 }
 
 Limit = Literal["wall", "cpu", "session", "memory", "output", "calls", "cells"]

@@ -198,8 +198,11 @@ def print_program(result: "ProgramResult", written: Sequence[Path], *, as_json: 
     if result.output:
         print(result.output.rstrip("\n"))
     if answer is not None:
-        margin = "" if answer.low is None or answer.high is None else f" ({answer.low:g} to {answer.high:g})"
-        out.print(f"[bold]{escape(str(answer.value))} {escape(answer.unit or '')}{margin}[/bold]")
+        margin = (
+            "" if answer.low is None or answer.high is None else f" ({answer.low:.4g} to {answer.high:.4g})"
+        )
+        value = f"{answer.value:.4g}" if isinstance(answer.value, float) else str(answer.value)
+        out.print(f"[bold]{escape(value)} {escape(answer.unit or '')}{margin}[/bold]")
     if error is not None:
         out.print(f"[red]{error.kind}: {escape(error.message)}[/red]")
     for path in written:

@@ -232,6 +232,30 @@ def test_the_second_question_finds_the_scene_in_the_cache(scan: str, cache: Path
     assert load["data"]["scene"]["cached"] is True
 
 
+def test_a_program_runs_over_a_scene_and_its_pictures_are_written(
+    scene_file: str, cache: Path, tmp_path: Path
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "print(len(scene.objects))\nshow(np.full((4, 6, 3), 200, np.uint8))\nanswer(1.25, unit='m')\n"
+    )
+    done = run("run", str(program), scene_file, "--json", "--pictures", str(tmp_path / "out"), cache=cache)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["answer"] == {"value": 1.25, "unit": "m", "low": None, "high": None}
+    assert said["output"] == f"{len(SyntheticRoom.example().scene_map().objects)}\n"
+    with Image.open(said["pictures"][0]) as picture:
+        assert (picture.size, picture.getpixel((0, 0))) == ((6, 4), (200, 200, 200))
+
+
+def test_a_program_that_fails_says_where(scene_file: str, cache: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("x = 1\nopen('/etc/passwd')\n")
+    done = run("run", str(program), scene_file, cache=cache)
+    assert done.returncode == 5
+    assert "line 2" in done.stdout
+
+
 def test_tools_schema_and_doctor(cache: Path) -> None:
     listed = run("tools", "list", cache=cache)
     assert "distance" in listed.stdout
@@ -240,3 +264,4 @@ def test_tools_schema_and_doctor(cache: Path) -> None:
     doctor = run("doctor", cache=cache)
     assert doctor.returncode == 0, doctor.stdout
     assert "numpy" in doctor.stdout
+    assert "sandbox seccomp" in doctor.stdout
