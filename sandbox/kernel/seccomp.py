@@ -6,7 +6,8 @@ deny-list of what no expert has a use for and exploits of kernels begin with.
 
 Both are classic BPF programs, put together here, that refuse with EPERM. They kill a process that calls by
 another convention than its own (32-bit calls, x32), whose numbers mean other things. New calls that nobody
-has judged do not exist for either (EPERM or ENOSYS).
+has judged do not exist for either (EPERM or ENOSYS). About two, uretprobe and uprobe on x86-64, newer kernels
+ask no filter; they kill a process that calls them by hand.
 
 Arguments are compared by their low 32 bits only, and that is exact: all arguments looked at are ints to the
 kernel, or (protection and flags of mappings) words whose high half it does not look at. The high half of a
