@@ -3,7 +3,7 @@
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 #: Calls that talking to the parent may need on top of those of a program that is deep in a recursion.
 _HEADROOM = 300
@@ -21,6 +21,7 @@ class Interrupts:
         self.was_raised = False
         self._may_raise = False
         self._waits = False
+        self._depth = sys.getrecursionlimit()
 
     def install(self) -> None:
         """Take over SIGINT; makes no system call where that was done before."""
@@ -41,12 +42,13 @@ class Interrupts:
     def held(self) -> Iterator[None]:
         """While a frame is sent or received: what comes meanwhile is raised afterwards."""
         before, self._may_raise = self._may_raise, False
-        depth = sys.getrecursionlimit()
-        sys.setrecursionlimit(depth + _HEADROOM)
+        sys.setrecursionlimit(self._depth + _HEADROOM)
         try:
             yield
         finally:
-            sys.setrecursionlimit(depth)
+            # Refused to a program that stands exactly at the limit; the next message puts it right.
+            with suppress(RecursionError):
+                sys.setrecursionlimit(self._depth)
             self._may_raise = before
         if before and self._waits:
             self._raise()

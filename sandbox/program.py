@@ -129,26 +129,24 @@ class Program:
         try:
             if self._setup.is_checked and (refusal := courtesy.check(source, self._setup.imports)):
                 return refusal
+            try:
+                statements, last = _compiled(source, name)
+            except SyntaxError as error:
+                return courtesy.syntax_error(error, source)
             with self._stage(), INTERRUPTS.raised():
-                self._execute(source, name)
+                self._execute(statements, last)
         except ChannelEndError:
             raise
         except MemoryError as error:
             return self._out_of_memory(error)
         except BaseException as error:
-            return self._told(error, source)
+            return self._told(error)
         return None
 
-    def _execute(self, source: str, name: str) -> None:
+    def _execute(self, statements: types.CodeType, last: types.CodeType | None) -> None:
         """Run the statements; where the last is an expression, print its value as notebooks do."""
-        tree = courtesy.parse(source, name)
-        last = _without_last_expression(tree)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            statements = compile(tree, name, "exec", dont_inherit=True)
-            code = compile(ast.Expression(last), name, "eval", dont_inherit=True) if last else None
         exec(statements, vars(self._module))
-        value = eval(code, vars(self._module)) if code else None
+        value = eval(last, vars(self._module)) if last else None
         if value is not None:
             print(repr(value))
 
@@ -193,9 +191,7 @@ class Program:
         kind = unraisable.exc_type.__name__
         self._output.write(f"ignored, for nobody could catch it: {kind}: {unraisable.exc_value}\n")
 
-    def _told(self, error: BaseException, source: str) -> ProgramError:
-        if isinstance(error, SyntaxError) and error.filename in (None, f"<cell {self._cells}>"):
-            return courtesy.syntax_error(error, source)
+    def _told(self, error: BaseException) -> ProgramError:
         if isinstance(error, KeyboardInterrupt) and INTERRUPTS.was_raised:
             told = self._failures.describe(error, "stopped: the cell ran out of time; its variables are kept")
             return ProgramError("limit", told.message, "wall", told.line)
@@ -284,6 +280,21 @@ class _Nobody:
 
     def __getattr__(self, name: str) -> NoReturn:
         raise RuntimeError(f"'input' is not for programs: {courtesy.ABSENT['input']}")
+
+
+def _compiled(source: str, name: str) -> tuple[types.CodeType, types.CodeType | None]:
+    """Return the statements of a program, and the expression it ends with where it does.
+
+    Raises:
+        SyntaxError: If it is not Python.
+    """
+    tree = courtesy.parse(source, name)
+    last = _without_last_expression(tree)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        statements = compile(tree, name, "exec", dont_inherit=True)
+        code = compile(ast.Expression(last), name, "eval", dont_inherit=True) if last else None
+    return statements, code
 
 
 def _without_last_expression(tree: ast.Module) -> ast.expr | None:

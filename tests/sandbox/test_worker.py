@@ -29,8 +29,9 @@ from spatial_agent.sandbox.messages import (
     to_child,
 )
 from spatial_agent.sandbox.policy import IMPORTS
+from spatial_agent.sandbox.program import BROKEN_FRAME
 from spatial_agent.sandbox.wire import FrameReader
-from spatial_agent.sandbox.worker import BROKEN_FRAME, NO_MEMORY, Channel, serve
+from spatial_agent.sandbox.worker import NO_MEMORY, Channel, serve
 
 #: After this a process that hangs is killed, so that no test does.
 PATIENCE_S = 60.0
@@ -282,6 +283,18 @@ def test_a_program_that_goes_on_regardless_is_asked_only_once(lasting: Child) ->
 
     assert lasting.run(source, interrupt_twice) == ("go\nno\nend\n", Done(None, None, 0))
     assert asked == ["go\n", "no\n"]
+
+
+def test_what_is_said_deep_in_a_recursion_moves_no_limit(lasting: Child) -> None:
+    deepest = "def deepest(n):\n    try: return deepest(n + 1)\n    except RecursionError: return n\n"
+    before, _ = lasting.run(f"{deepest}deepest(0)")
+    source = "def f():\n    try: return f()\n    except RecursionError: print('deep'); raise\nf()"
+    for _ in range(3):
+        printed, done = lasting.run(source)
+        assert "deep\n" in printed
+        assert done.error is not None
+        assert "RecursionError" in done.error.message
+    assert lasting.run(f"{deepest}deepest(0)")[0] == before
 
 
 def test_values_are_fetched_as_arrays(lasting: Child) -> None:

@@ -211,6 +211,8 @@ def test_what_is_not_python_is_told_with_its_place(
 
 
 def test_a_syntax_error_that_a_program_raises_is_an_exception(open_program: OpenProgram) -> None:
+    error = failure(open_program(), "raise SyntaxError('mine')")
+    assert error == ProgramError("exception", "line 1: raise SyntaxError('mine')\nSyntaxError: mine", line=1)
     error = failure(open_program(is_checked=False), "x = 1\neval('1 +')")
     assert (error.kind, error.line) == ("exception", 2)
     assert "SyntaxError: invalid syntax" in error.message
