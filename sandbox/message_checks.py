@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from spatial_agent.sandbox.strict_json import shown
+from spatial_agent.sandbox.strict_json import checked_int, checked_text, shown
 from spatial_agent.sandbox.wire import MOST_LEVELS
 from spatial_agent.tools.errors import WireError
 
@@ -27,6 +27,7 @@ def check_text(name: str, text: object, most: int, *, least: int = 0) -> None:
     """Refuse what is no text of such a length."""
     is_text = isinstance(text, str) and least <= len(text) <= most
     require(is_text, f"{name}: a text of {least} to {most} characters", text)
+    check_json_scalar(name, text)
 
 
 def check_count(name: str, count: object) -> None:
@@ -58,7 +59,13 @@ def check_json(name: str, value: object, level: int = 0) -> None:
 
 
 def check_json_scalar(name: str, value: object) -> None:
-    """Refuse what is not null, a truth value, a finite number or text."""
-    is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
-    is_json = is_number or isinstance(value, str | None)
-    require(is_json, f"{name}: JSON with finite numbers", value)
+    """Refuse what is not null, a truth value, a finite number of 64 bits or text that UTF-8 has."""
+    match value:
+        case str():
+            checked_text(value)
+        case int():
+            checked_int(value)
+        case float():
+            require(math.isfinite(value), f"{name}: finite numbers", value)
+        case _:
+            require(value is None, f"{name}: JSON", value)
