@@ -75,11 +75,14 @@ class Grants:
         variables: Environment variables it sees in any case, by name.
         readable: Paths it may also read once it has loaded.
         writable: Paths it may also write to.
+        is_proxy: Whether the expert is isolated: none of its code runs here, and the process it runs in could
+            not be walled off from behind Landlock.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict)
     readable: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
+    is_proxy: bool = False
 
 
 class Confinement:
@@ -136,7 +139,7 @@ class Confinement:
     def _restrict(self, readable: list[str]) -> None:
         from spatial_agent.sandbox.kernel import landlock
 
-        if self.holds:
+        if self.holds and not self._grants.is_proxy:
             accelerators = [path for pattern in _ACCELERATORS for path in glob(pattern)]
             writable = [*self._own, *self._grants.writable, *_DEVICES, *accelerators]
             readable = [*readable, f"/proc/{os.getpid()}", *_PROC]

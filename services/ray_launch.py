@@ -135,7 +135,7 @@ class Launcher:
         memory_gb = resources.memory_gb if policy.memory_gb is None else policy.memory_gb
         store_bytes = await asyncio.to_thread(lambda: self._cluster.store_bytes)
         limits = Limits(resources.threads, memory_gb, store_bytes, on_gpu=place.gpu_share > 0)
-        replica = Replica(order.tool.name, _pickled(order.tool), limits, _grants(policy), place)
+        replica = Replica(order.tool.name, _pickled(order.tool), limits, _grants(order.tool, policy), place)
         self.tell(await replica.start(order.options.start_s))
         return replica
 
@@ -167,12 +167,13 @@ def _pickled(tool: Tool) -> bytes:
     return pickled
 
 
-def _grants(policy: ExpertPolicy) -> Grants:
-    """Return what a policy allows, as what an actor takes in before it imports anything heavy."""
+def _grants(tool: Tool, policy: ExpertPolicy) -> Grants:
+    """Return what a policy allows a tool, as what an actor takes in before it imports anything heavy."""
     return Grants(
         {name: os.environ[name] for name in policy.environment if name in os.environ},  # noqa: TID251 - passed on
         tuple(str(path.absolute()) for path in policy.readable),
         tuple(str(path.absolute()) for path in policy.writable),
+        is_proxy=tool.is_isolated,
     )
 
 

@@ -34,7 +34,7 @@ class IsolatedTarget:
         """What it is registered as."""
         return IsolatedTool.of(self)
 
-    def __call__(self, **arguments: Any) -> Any:  # noqa: ANN401 - each tool has its own types
+    def __call__(self, **arguments: object) -> object:
         """Start its process, call it once, and end it."""
         expert = IsolatedExpert(self.value, self.origin, self.description)
         try:
