@@ -70,7 +70,6 @@ class Channel:
             except BaseException:
                 # Half a frame may be out, and nothing after it would be understood.
                 self._end(NO_MEMORY)
-                raise
 
     def receive(self) -> ToChild:
         """Return the next message.
@@ -88,7 +87,6 @@ class Channel:
                 if isinstance(error.__cause__, MemoryError):
                     raise MemoryError("a value from outside is too large") from None
                 self._end(BROKEN_FRAME)
-                raise
 
     def _read(self) -> None:
         try:
@@ -149,18 +147,25 @@ def preload() -> None:
     import_everything()
 
 
+def serve_to_end() -> NoReturn:
+    """Serve the pipes of this process, and end it with the code that says how it went."""
+    code: object = 1
+    try:
+        serve(Channel(READ_FD, WRITE_FD, _MESSAGE_BYTES))
+        code = 0
+    except SystemExit as end:
+        code = end.code
+    finally:
+        # Nothing of what a program left behind, such as its destructors, runs at the end.
+        os._exit(code if isinstance(code, int) else 1)
+
+
 def main() -> None:
     """Serve the descriptors `READ_FD` and `WRITE_FD`; two numbers as arguments stand for others."""
     if len(sys.argv) == 3:
         _take_descriptors(int(sys.argv[1]), int(sys.argv[2]))
-    code: object = 0
-    try:
-        preload()
-        serve(Channel(READ_FD, WRITE_FD, _MESSAGE_BYTES))
-    except SystemExit as end:
-        code = end.code
-    # Nothing of what a program left behind, such as its destructors, runs at the end.
-    os._exit(code if isinstance(code, int) else 1)
+    preload()
+    serve_to_end()
 
 
 def _take_descriptors(read_fd: int, write_fd: int) -> None:
