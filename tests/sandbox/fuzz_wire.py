@@ -20,6 +20,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -60,7 +61,7 @@ NAMES = (
     *("returned", "finding", "fetched", "value", "unit", "limit", "wall", "exception", "ToolArgumentError"),
     *VALUE_CLASSES,
 )
-LEAVES = (
+LEAVES: tuple[Any, ...] = (
     *NAMES,
     None,
     True,
@@ -129,12 +130,10 @@ def check(data: bytes) -> None:
     payload = _assembled(data[1:]) if data[:1] == b"A" else data
     _check_sound_if_any(payload)
     _check_bounded(payload)
-    for classes in ({}, VALUE_CLASSES):
-        _check_stable(
-            payload,
-            lambda part, classes=classes: wire.unpack(part, classes),
-            lambda value, classes=classes: b"".join(wire.pack(value, classes)),
-        )
+    _check_stable(payload, wire.unpack, lambda value: b"".join(wire.pack(value, {})))
+    _check_stable(
+        payload, partial(wire.unpack, classes=VALUE_CLASSES), lambda value: b"".join(wire.pack(value))
+    )
     _check_stable(payload, messages.from_child, lambda message: messages.to_parent(message)[4:])
     _check_stable(payload, messages.from_parent, lambda message: messages.to_child(message)[4:])
     _check_frames(data)
@@ -232,7 +231,8 @@ def same(one: object, other: object) -> bool:
 def _check_frames(data: bytes) -> None:
     """Cut bytes by themselves, and compare with a reader that has them all at once."""
     sizes = [1 + byte % 7 for byte in data[:16]] or [1]
-    reader, position, read = wire.FrameReader(LIMIT_BYTES), 0, []
+    reader, position = wire.FrameReader(LIMIT_BYTES), 0
+    read: list[bytes] = []
     refused = False
     while position < len(data) and not refused:
         size = sizes[len(read) % len(sizes)]
@@ -248,7 +248,7 @@ def _check_frames(data: bytes) -> None:
 
 
 def _all_frames(data: bytes) -> tuple[list[bytes], bool]:
-    frames = []
+    frames: list[bytes] = []
     while len(data) >= 4:
         size = int.from_bytes(data[:4], "little")
         if size > LIMIT_BYTES:

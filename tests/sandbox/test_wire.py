@@ -305,7 +305,7 @@ def test_what_cannot_be_sent_is_refused(value: object, message: str) -> None:
 
 
 def test_a_class_of_the_same_name_is_not_the_class() -> None:
-    same_name = dataclass(frozen=True)(type("DepthMap", (), {"__annotations__": {"z_m": int}}))
+    same_name: Any = dataclass(frozen=True)(type("DepthMap", (), {"__annotations__": {"z_m": int}}))
 
     with pytest.raises(WireError, match="DepthMap"):
         wire.pack(same_name(1))

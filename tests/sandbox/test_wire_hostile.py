@@ -240,8 +240,10 @@ def test_arrays_that_are_none_are_refused(payload: bytes, message: str) -> None:
 
 
 def test_every_array_has_bytes_of_its_own() -> None:
-    one, other = wire.unpack(text_payload('[{"array":["u1",[8]]},{"array":["u1",[8]]}]', bytes(16)))  # type: ignore[misc]
+    arrays = wire.unpack(text_payload('[{"array":["u1",[8]]},{"array":["u1",[8]]}]', bytes(16)))
 
+    assert isinstance(arrays, list)
+    one, other = arrays
     assert not np.shares_memory(one, other)
 
 
