@@ -69,7 +69,8 @@ class Observation:
         held: What the descriptors of the program's processes stand for.
         status: What the kernel says of its processes (``/proc/<pid>/status``), one mapping each.
         mounts: What its processes have mounted.
-        grown_bytes: Most memory a process of the program or of its parent took, beyond what it began with.
+        grown_bytes: Most memory a process of the program took, beyond what it began with.
+        parent_grown_bytes: Most memory the parent took, beyond what it began with.
         idle_cpu_seconds: Processor time they took from `IDLE_S` after it had come back.
         calls: How many tool calls were carried out.
         left: Processes that were still there after the session was over.
@@ -90,6 +91,7 @@ class Observation:
     status: tuple[Mapping[str, str], ...] = ()
     mounts: str = ""
     grown_bytes: int = 0
+    parent_grown_bytes: int = 0
     idle_cpu_seconds: float = 0.0
     calls: int = 0
     left: int = 0

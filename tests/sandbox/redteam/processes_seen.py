@@ -9,14 +9,18 @@ from pathlib import Path
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def descendants(pid: int) -> list[int]:
-    """Return every living process below one, itself not included."""
-    found: list[int] = []
+def children(pid: int) -> set[int]:
+    """Return the processes that one has started, dead ones that nobody has asked for yet too."""
+    found: set[int] = set()
     with suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                found += [int(child), *descendants(int(child))]
+            found |= {int(child) for child in (task / "children").read_text().split()}
     return found
+
+
+def descendants(pid: int) -> list[int]:
+    """Return every process below one, itself not included."""
+    return [below for child in sorted(children(pid)) for below in (child, *descendants(child))]
 
 
 def status(pid: int) -> Mapping[str, str]:

@@ -75,6 +75,11 @@ def takes(megabytes: int) -> Proof:
     return lambda seen: seen.grown_bytes >= megabytes * _MEGA
 
 
+def has_parent_take(megabytes: int) -> Proof:
+    """See a parent that took much memory for what it was told."""
+    return lambda seen: seen.parent_grown_bytes >= megabytes * _MEGA
+
+
 def burns_on(seen: Observation) -> bool:
     """See processor time that is taken long after the program has come back."""
     return seen.idle_cpu_seconds > 0

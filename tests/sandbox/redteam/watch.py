@@ -27,6 +27,7 @@ class Watch:
         self._least = min(self._before.values(), default=0)
         self._received: list[bytes] = []
         self._grown_bytes = 0
+        self._parent_grown_bytes = 0
         self._idle_from: float | None = None
         self._idle_cpu_seconds = 0.0
 
@@ -46,12 +47,10 @@ class Watch:
         self._received += self._ground.received()
         for pid in self._family():
             # A forked process begins with what it was forked from.
-            self._see_peak(pid, self._least)
+            self._grown_bytes = max(self._grown_bytes, processes_seen.peak_bytes(pid) - self._least)
         for pid, before in self._before.items():
-            self._see_peak(pid, before)
-
-    def _see_peak(self, pid: int, before: int) -> None:
-        self._grown_bytes = max(self._grown_bytes, processes_seen.peak_bytes(pid) - before)
+            grown = processes_seen.peak_bytes(pid) - before
+            self._parent_grown_bytes = max(self._parent_grown_bytes, grown)
 
     def cpu_seconds(self) -> float:
         """Return the processor time of the attack's processes so far."""
@@ -82,6 +81,7 @@ class Watch:
             status=tuple(processes_seen.status(pid) for pid in programs),
             mounts="".join(processes_seen.mounted(pid) for pid in programs),
             grown_bytes=self._grown_bytes,
+            parent_grown_bytes=self._parent_grown_bytes,
             idle_cpu_seconds=self._idle_cpu_seconds,
             **told,
         )

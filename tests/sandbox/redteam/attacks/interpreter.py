@@ -152,7 +152,7 @@ for thing in gc.get_objects():
         print(thing["api_key"])
 frame = sys._getframe()
 while frame:
-    print({name: value for name, value in frame.f_locals.items() if isinstance(value, str | dict)})
+    print([frame.f_locals.get(name) for name in ("configuration", "environment", "secret", "password")])
     frame = frame.f_back
 """,
     ),

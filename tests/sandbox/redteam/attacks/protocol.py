@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from spatial_agent.sandbox.environment import Layer
 from tests.sandbox.redteam.attack import QUICK, Attack, Proof
-from tests.sandbox.redteam.proofs import breaks_parent, calls, changes, leaks, takes
+from tests.sandbox.redteam.proofs import breaks_parent, calls, changes, has_parent_take, leaks
 
 _SUBJECT = "protocol"
 _CHECKED = "frames and messages are bounded and checked, and whoever breaks them is killed"
@@ -108,7 +108,7 @@ for _ in range(50):
         "show a picture of 60 MB",
         _SUBJECT,
         "show(np.broadcast_to(np.uint8(1), (5_000, 4_000, 3)))\n",
-        takes(50),
+        has_parent_take(50),
         always="a picture's size is checked before it is sent, and a frame's before it is taken",
         uses_way_in=False,
         patience_s=15.0,
@@ -123,7 +123,7 @@ for _ in range(700):
     while rest:
         rest = rest[os.write(4, rest):]
 """,
-        takes(50),
+        has_parent_take(50),
         (Layer.WATCH,),
         always="text beyond the limit is counted and let go of as it comes",
         ruins_session=True,
