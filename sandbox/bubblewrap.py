@@ -77,7 +77,7 @@ def child() -> None:
     import time
 
     from spatial_agent.sandbox import worker
-    from spatial_agent.sandbox.enclosure import enclose
+    from spatial_agent.sandbox.enclosure import enclose, withdraw
     from spatial_agent.sandbox.kernel import limits
 
     order = json.loads(sys.argv[1])
@@ -89,7 +89,9 @@ def child() -> None:
         layers = frozenset(map(Layer, order["layers"]))
         # The kernel counts what starting took as well.
         order["limits"]["cpu_s"] += time.process_time()
-        enclose(SandboxPolicy(**order["limits"]), layers, limits.mapped_bytes(), READ_FD, WRITE_FD)
+        mapped = limits.mapped_bytes()
+        withdraw(layers)
+        enclose(SandboxPolicy(**order["limits"]), layers, mapped, READ_FD, WRITE_FD)
         worker.serve(worker.Channel(READ_FD, WRITE_FD, _MESSAGE_BYTES))
         code = 0
     except SystemExit as end:

@@ -23,13 +23,30 @@ def check_kernel(wanted: frozenset[Layer]) -> None:
         raise SandboxUnavailableError("the kernel has no seccomp filters, or this processor is not known")
 
 
+def withdraw(layers: frozenset[Layer]) -> None:
+    """Go behind the walls that are the same for every program: its own shared memory, identity, Landlock.
+
+    Other namespaces are entered before, by whoever starts the process.
+
+    Args:
+        layers: The walls that go up.
+
+    Raises:
+        OSError: If the kernel refuses a wall.
+        SandboxUnavailableError: If it has not got one.
+    """
+    if Layer.NAMESPACES in layers:
+        namespaces.own_ipc()
+    if Layer.IDENTITY in layers:
+        privileges.give_up()
+    if Layer.LANDLOCK in layers:
+        landlock.restrict()
+
+
 def enclose(
     policy: SandboxPolicy, layers: frozenset[Layer], mapped: int, read_fd: int, write_fd: int
 ) -> None:
-    """Go behind the walls for good; only the two descriptors still lead out.
-
-    Namespaces are entered before, by whoever starts the process; only what must not be shared with other
-    programs there is left behind here.
+    """Go behind the last walls, after `withdraw`; from then on only the two descriptors lead out.
 
     Args:
         policy: Limits.
@@ -42,13 +59,7 @@ def enclose(
         OSError: If the kernel refuses a wall.
         SandboxUnavailableError: If it has not got one.
     """
-    if Layer.NAMESPACES in layers:
-        namespaces.own_ipc()
-    if Layer.IDENTITY in layers:
-        privileges.give_up()
     if Layer.RLIMITS in layers:
         limits.apply(policy, mapped, max(read_fd, write_fd) + 1)
-    if Layer.LANDLOCK in layers:
-        landlock.restrict()
     if Layer.SECCOMP in layers:
         seccomp.install_allow_list(read_fd, write_fd)

@@ -39,6 +39,8 @@ MOST_EXPLANATION = 20_000  # Characters of the message of an error.
 MOST_CAPTION = 1000  # Characters of a picture's caption.
 MOST_NAME = 200  # Characters of the name of a tool, module or value, or of a reference to one.
 MOST_SIDE = 2**14  # Pixels along one side of a picture.
+#: Names every program finds; no input can have one of them.
+NAMES = frozenset({"answer", "geometry", "math", "np", "show", "tools"})
 HEADROOM_BYTES = 4096  # What a message takes beside the text or array in it.
 MOST_VALUES = 2**16  # Values in one message from a program, as `wire.unpack` counts them.
 
@@ -78,6 +80,7 @@ class Setup:
         for name in self.inputs:
             check_text("inputs", name, MOST_NAME)
             require(name.isidentifier(), "inputs: names that Python allows", name)
+            require(name not in NAMES, "inputs: names that programs do not have anyway", name)
         for member in ("output_bytes", "message_bytes", "images"):
             check_count(member, getattr(self, member))
         require(isinstance(self.is_checked, bool), "is_checked: true or false", self.is_checked)

@@ -16,8 +16,6 @@ from spatial_agent.sandbox.messages import MOST_CAPTION, MOST_SIDE
 from spatial_agent.tools.contract import Finding, Json
 from spatial_agent.tools.scene import UNITS, Frame, Measurement, Picture
 
-#: Names every program finds; no input can have one of them.
-NAMES = ("answer", "geometry", "math", "np", "show", "tools")
 #: Modules of the geometry package, all at hand as ``geometry.<name>``.
 GEOMETRY = (
     "benchmark",

@@ -8,8 +8,12 @@ from spatial_agent.tools.errors import ConfigurationError
 #: What a program may import, each with everything below it.
 IMPORTS = frozenset(
     {
+        "abc",
         "bisect",
+        "cmath",
         "collections",
+        "contextlib",
+        "copy",
         "dataclasses",
         "datetime",
         "decimal",
@@ -20,6 +24,7 @@ IMPORTS = frozenset(
         "itertools",
         "json",
         "math",
+        "numbers",
         "numpy",
         "operator",
         "random",

@@ -36,7 +36,13 @@ GRACE_S = 0.5
 #: Time a started process may take to be ready.
 READY_S = 60.0
 #: The child ends with it when a frame of its parent's makes no sense, or its walls did not go up.
-_CHILD_ERRORS = {3: "it did not understand its parent", 97: "its walls did not go up"}
+_CHILD_ERRORS = {
+    3: "it did not understand its parent",
+    4: "a message from its parent found no room in memory",
+    97: "its walls did not go up",
+}
+#: Memory that counts as held without being the program's: pages of libraries it is the first to touch.
+_TOUCHED_BYTES = 32 * 2**20
 _MEGA = 2**20
 
 
@@ -259,7 +265,7 @@ class ProcessSession(SandboxSession):
     def _check_limits(self, process: ProgramProcess, stream: FrameStream, now: float) -> None:
         policy = self._policy
         self._usage = usage = _most(self._usage, process.usage())
-        if usage.memory_bytes > policy.memory_mb * _MEGA:
+        if usage.memory_bytes > policy.memory_mb * _MEGA + _TOUCHED_BYTES:
             raise self._killed("memory", f"it held more than {policy.memory_mb} MB of memory")
         if usage.cpu_seconds > policy.cpu_s:
             raise self._killed("cpu", f"it took more than {policy.cpu_s:g} s of processor time")

@@ -16,27 +16,32 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from spatial_agent.sandbox import worker
-from spatial_agent.sandbox.enclosure import check_kernel, enclose
+from spatial_agent.sandbox.enclosure import check_kernel
 from spatial_agent.sandbox.environment import Layer
 from spatial_agent.sandbox.kernel import limits, namespaces, privileges
-from spatial_agent.sandbox.messages import READ_FD, WRITE_FD
-from spatial_agent.sandbox.policy import SandboxPolicy
+from spatial_agent.sandbox.zygote_child import ORDER_BYTES, become_child
 from spatial_agent.tools.errors import SandboxUnavailableError
 
-#: Longest order, in bytes; one is a policy's few numbers.
-ORDER_BYTES = 16_384
-#: Longest message for a child; it comes from the parent, whom everybody here trusts.
-CHANNEL_BYTES = 2**31
-#: A child that could not go behind its walls ends with this.
-NOT_ENCLOSED = 97
+
+@dataclass(frozen=True)
+class Spare:
+    """A child that waits for its order.
+
+    Attributes:
+        pid: Its number among the zygote's children.
+        line: Where it waits.
+    """
+
+    pid: int
+    line: socket.socket
 
 
 @dataclass(frozen=True)
 class Child:
-    """A running child.
+    """A child with an order.
 
     Attributes:
         pid: Its number among the zygote's children.
@@ -54,6 +59,8 @@ class Child:
 class Server:
     """Forks children as ordered, reports how they end, and kills what nobody wants any more.
 
+    One child is always forked ahead, so that whoever orders one need not wait for the fork.
+
     Args:
         control: Where orders come from; everything ends when its other side is closed.
         layers: The walls that go up for each child.
@@ -66,6 +73,7 @@ class Server:
         self._layers = layers
         self._mapped = mapped
         self._children: dict[int, Child] = {}
+        self._spare: Spare | None = None
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
 
@@ -73,43 +81,69 @@ class Server:
         """Work until nobody can send an order any more."""
         while True:
             ready = {descriptor for descriptor, _ in self._poll.poll(self._patience_ms())}
+            if not ready and self._spare is None:
+                with suppress(OSError):
+                    self._spare = self._fork()
             if self._control.fileno() in ready and not self._take_order():
                 return
             for child in list(self._children.values()):
                 self._look_after(child, ready)
 
     def _patience_ms(self) -> float | None:
+        if self._spare is None:
+            return 0.0
         if not self._children:
             return None
         nearest = min(child.deadline for child in self._children.values())
         return max(0.0, nearest - time.monotonic()) * 1000 + 1
 
     def _take_order(self) -> bool:
-        data, descriptors, _, _ = socket.recv_fds(self._control, ORDER_BYTES, 3)
-        if not data:
+        order, descriptors, _, _ = socket.recv_fds(self._control, ORDER_BYTES, 3)
+        if not order:
             return False
-        read_fd, write_fd, status = descriptors
-        self._fork(json.loads(data), read_fd, write_fd, socket.socket(fileno=status))
-        os.close(read_fd)
-        os.close(write_fd)
-        return True
-
-    def _fork(self, order: Mapping[str, Any], read_fd: int, write_fd: int, status: socket.socket) -> None:
+        read_fd, write_fd, status_fd = descriptors
+        status = socket.socket(fileno=status_fd)
         try:
-            pid = os.fork()
+            child = self._ordered(order, [read_fd, write_fd], status)
         except OSError as error:
             _say(status, {"failure": f"no process could be made: {error.strerror}"})
             status.close()
-            return
-        if pid == 0:
-            _become_child(order, read_fd, write_fd, self._layers, self._mapped)
-        deadline = time.monotonic() + order["session_s"]
-        child = Child(pid, os.pidfd_open(pid), status, deadline)
-        self._children[pid] = child
-        self._poll.register(child.pidfd, select.POLLIN)
-        self._poll.register(status, 0)
-        with suppress(OSError):
-            socket.send_fds(status, [b"{}"], [child.pidfd])
+        else:
+            self._children[child.pid] = child
+            self._poll.register(child.pidfd, select.POLLIN)
+            self._poll.register(status, 0)
+            with suppress(OSError):
+                socket.send_fds(status, [b"{}"], [child.pidfd])
+        finally:
+            os.close(read_fd)
+            os.close(write_fd)
+        return True
+
+    def _ordered(self, order: bytes, descriptors: list[int], status: socket.socket) -> Child:
+        """Hand an order to the child that waits, or to a new one where that has died."""
+        deadline = time.monotonic() + json.loads(order)["session_s"]
+        spare, self._spare = self._spare or self._fork(), None
+        try:
+            socket.send_fds(spare.line, [order], descriptors)
+        except OSError:
+            spare.line.close()
+            os.waitpid(spare.pid, 0)
+            spare = self._fork()
+            socket.send_fds(spare.line, [order], descriptors)
+        spare.line.close()
+        return Child(spare.pid, os.pidfd_open(spare.pid), status, deadline)
+
+    def _fork(self) -> Spare:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            try:
+                pid = os.fork()
+            except OSError:
+                ours.close()
+                raise
+            if pid == 0:
+                become_child(theirs, self._layers, self._mapped)
+        return Spare(pid, ours)
 
     def _look_after(self, child: Child, ready: set[int]) -> None:
         if child.pidfd in ready:
@@ -201,30 +235,6 @@ def _go_on_as_first_process(control: socket.socket) -> None:
         control.close()
         os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) & 0xFF)
     privileges.die_with_parent()
-
-
-def _become_child(
-    order: Mapping[str, Any], read_fd: int, write_fd: int, layers: frozenset[Layer], mapped: int
-) -> NoReturn:
-    try:
-        os.setsid()
-        privileges.die_with_parent()
-        _take_descriptors(read_fd, write_fd)
-        enclose(SandboxPolicy(**order), layers, mapped, READ_FD, WRITE_FD)
-        worker.serve(worker.Channel(READ_FD, WRITE_FD, CHANNEL_BYTES))
-    except BaseException:
-        os._exit(NOT_ENCLOSED)
-    os._exit(0)
-
-
-def _take_descriptors(read_fd: int, write_fd: int) -> None:
-    """Give the two pipes their numbers, whatever they had before, and close everything else."""
-    high = os.dup(read_fd), os.dup(write_fd)
-    while min(high) <= WRITE_FD:
-        high = os.dup(high[0]), os.dup(high[1])
-    os.dup2(high[0], READ_FD)
-    os.dup2(high[1], WRITE_FD)
-    privileges.keep_only({READ_FD, WRITE_FD})
 
 
 def _say(to: socket.socket, what: Mapping[str, Any]) -> None:

@@ -289,7 +289,7 @@ def test_a_cancelled_cell_leaves_nothing(zygote: Sandbox) -> None:
             pid = session._process._pid  # type: ignore[attr-defined]
             before = open_descriptors()
             task = asyncio.create_task(session.run("print('x' * 5000)\nwhile True: pass"))
-            while not session._usage.cpu_seconds:
+            while session._conversation is None:
                 await asyncio.sleep(0)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
