@@ -187,6 +187,7 @@ def test_a_waiting_child_that_was_killed_is_replaced(zygote: Sandbox, launcher: 
     assert comes_true(lambda: len(children(first)) == 1)
     (spare,) = children(first)
     os.kill(spare, signal.SIGKILL)
+    assert comes_true(lambda: ") Z " in Path(f"/proc/{spare}/stat").read_text())
     assert run(zygote, "print(6)").output == "6\n"
 
 
