@@ -156,7 +156,7 @@ def _was_called(line: socket.socket) -> bool:
 async def processes(bench: Bench) -> None:
     """No process can be started, and none that is not the program's own can be signalled."""
     await bench.run("pass")
-    traces = Traces.now()
+    traces = await Traces.at_rest()
     with subprocess.Popen(
         [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
     ) as bystander:

@@ -1,6 +1,7 @@
 """Checks of how sessions and sandboxes come and go, one after another and many at once."""
 
 import asyncio
+from typing import Any
 
 from spatial_agent.sandbox.conformance.bench import (
     GRACE_S,
@@ -15,7 +16,7 @@ from spatial_agent.sandbox.conformance.bench import (
     settled,
     still_usable,
 )
-from spatial_agent.sandbox.conformance.processes import Traces, descendants
+from spatial_agent.sandbox.conformance.processes import Traces
 from spatial_agent.sandbox.environment import Layer, ProgramResult, Sandbox
 from spatial_agent.tools.errors import SandboxClosedError, SandboxError, SandboxUnavailableError
 
@@ -28,8 +29,7 @@ async def named(bench: Bench) -> None:
     """A sandbox says what it is and which walls are up."""
     expect(bool(bench.sandbox.name.strip()), "a name", bench.sandbox.name)
     layers = bench.sandbox.layers
-    known = isinstance(layers, frozenset) and all(isinstance(layer, Layer) for layer in layers)
-    expect(known, "a frozenset of layers", layers)
+    expect(layers <= frozenset(Layer), "nothing but layers", layers)
     expect(Layer.WATCH in layers, "a parent that watches", layers)
 
 
@@ -105,7 +105,7 @@ async def cells_in_turn(bench: Bench) -> None:
 async def cancelling(bench: Bench) -> None:
     """Giving up a cell kills its process and leaves nothing behind."""
     await bench.run("pass")
-    before, runner = descendants(), scripted()
+    traces, runner = await Traces.at_rest(), scripted()
     session = bench.session(tools=runner)
     cell = asyncio.ensure_future(session.run("tools.wait()\nwhile True: pass"))
     await _reached(runner.reached, cell)
@@ -115,7 +115,7 @@ async def cancelling(bench: Bench) -> None:
     expect(bool(done) and cell.cancelled(), "CancelledError out of a cell that is given up", cell)
     await settled(session)
     await session.close()
-    await Traces(before, None).gone()
+    await traces.gone()
     await _still_usable_sandbox(bench)
 
 
@@ -134,7 +134,8 @@ async def cancelling_in_a_tool(bench: Bench) -> None:
 
 async def _reached(event: asyncio.Event, cell: "asyncio.Future[ProgramResult]") -> None:
     waiting = asyncio.ensure_future(event.wait())
-    await asyncio.wait([waiting, cell], timeout=GRACE_S, return_when=asyncio.FIRST_COMPLETED)
+    either: set[asyncio.Future[Any]] = {waiting, cell}
+    await asyncio.wait(either, timeout=GRACE_S, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     expect(event.is_set(), "the program to reach its tool", cell)
 
@@ -188,7 +189,7 @@ def _in_own_loop(sandbox: Sandbox, number: int) -> None:
 async def nothing_left(bench: Bench) -> None:
     """Many programs, however they end, leave no process and no descriptor behind."""
     await bench.run("pass")
-    traces = Traces.now()
+    traces = await Traces.at_rest()
     programs = ("pass", "1 / 0", "x = 1", "while True: pass", "import numpy as np\nnp.ones(10)", "(")
     for number in range(MANY):
         program = programs[number % len(programs)]
@@ -198,7 +199,7 @@ async def nothing_left(bench: Bench) -> None:
 
 async def closed_sandbox(bench: Bench) -> None:
     """A closed sandbox raises, has ended its sessions, and leaves nothing; closing twice is no error."""
-    traces = Traces.now()
+    traces = await Traces.at_rest()
     sandbox, runner = bench.open_sandbox(), scripted()
     idle, busy = sandbox.session(policy=policy()), sandbox.session(tools=runner, policy=policy())
     await still_usable(idle)

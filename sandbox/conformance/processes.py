@@ -11,6 +11,8 @@ from spatial_agent.sandbox.conformance.bench import Broken
 #: How long what ends is given to be gone, seconds.
 GONE_S = 5.0
 STEP_S = 0.01
+#: How long nothing may come or go for processes to be at rest, seconds.
+REST_S = 0.2
 PROC = Path("/proc")
 
 #: A process by its number and the time it started, since numbers are used again.
@@ -49,38 +51,46 @@ def descriptors() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Traces:
-    """What was there at a moment, to find out later what is new.
+    """What was there at a moment, to find out later what there is too much of.
+
+    A provider may keep processes in reserve and replace them, so it is their number that must not grow.
 
     Attributes:
         processes: Processes that descended from this one.
-        open: Descriptors it had open, or None where they do not matter.
+        open: Descriptors it had open.
     """
 
     processes: frozenset[Process]
-    open: dict[str, str] | None
+    open: dict[str, str]
 
     @classmethod
-    def now(cls) -> "Traces":
-        """Return what is there now."""
-        return cls(descendants(), descriptors())
+    async def at_rest(cls) -> "Traces":
+        """Return what is there once processes have stopped coming and going."""
+        until = time.monotonic() + GONE_S
+        seen, since = descendants(), time.monotonic()
+        while time.monotonic() < min(until, since + REST_S):
+            await asyncio.sleep(STEP_S)
+            if (now := descendants()) != seen:
+                seen, since = now, time.monotonic()
+        return cls(seen, descriptors())
 
     async def gone(self) -> None:
-        """Expect that nothing is there which was not, soon.
+        """Expect that there is no more than there was, soon.
 
         Raises:
-            Broken: If something is.
+            Broken: If there is.
         """
         until = time.monotonic() + GONE_S
-        while (new := self._new()) and time.monotonic() < until:
+        while (more := self._more()) and time.monotonic() < until:
             await asyncio.sleep(STEP_S)
-        if new:
-            raise Broken(f"expected nothing to be left behind, got {', '.join(new)}")
+        if more:
+            raise Broken(f"expected nothing to be left behind, got {', '.join(more)}")
 
-    def _new(self) -> list[str]:
-        processes = [f"process {_described(pid)}" for pid, _ in sorted(descendants() - self.processes)]
-        if self.open is None:
-            return processes
+    def _more(self) -> list[str]:
+        now = descendants()
+        new = sorted(now - self.processes) if len(now) > len(self.processes) else []
         added = descriptors().items() - self.open.items()
+        processes = [f"process {_described(pid)}" for pid, _ in new]
         return processes + [f"descriptor {number} to {what}" for number, what in sorted(added)]
 
 
