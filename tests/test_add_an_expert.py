@@ -10,11 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spatial_agent.sandbox.kernel import bwrap
 from spatial_agent.services.scaffold import new_expert
 
 #: Its distribution is built and installed once.
 pytestmark = pytest.mark.xdist_group("add-an-expert")
 DOCUMENT = Path(__file__).parents[1] / "docs" / "add-an-expert.md"
+DISTRIBUTION = "spatial-agent-clearance-ahead"
+#: Where nothing can be isolated, its operator has to trust it.
+CAN_ISOLATE = bwrap.why_not() is None
 MOST_LINES = 25
 SHOWN = re.compile(r"`([\w.]+)`[^`]*?:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MORE_METADATA = re.compile(r"one more line of metadata.*?```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -36,6 +40,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     metadata = metadata.replace('["clearance_ahead"]', '["clearance_ahead", "floor_colour"]')
     for name, text in (files | {"pyproject.toml": metadata}).items():
         (source / name).write_text(text, encoding="utf-8")
+    for folder in (target, weights):
+        # Temporary folders are for their maker only, and isolated experts run as nobody.
+        folder.chmod(0o755)
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
     offline = ["--no-index", "--disable-pip-version-check", "--root-user-action=ignore"]
     subprocess.run([*install, *offline, "--target", str(target), str(source)], check=True, timeout=120)
@@ -47,11 +54,13 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "SPATIAL_AGENT_WEIGHTS": str(target / "weights"),
         "NO_COLOR": "1",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "SPATIAL_AGENT_TRUSTED_EXPERTS": "" if CAN_ISOLATE else DISTRIBUTION,
     }
 
 
-def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from spatial_agent.services.cli import main; main()", *arguments]
+def run(environment: dict[str, str], *arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
+    program = f"{before}from spatial_agent.services.cli import main; main()"
+    command = [sys.executable, "-c", program, *arguments]
     return subprocess.run(
         command,
         env=environment,
@@ -93,7 +102,32 @@ def test_the_installed_expert_is_listed_with_its_schema(environment: dict[str, s
     assert specs["clearance.ahead"]["summary"] == "Measure how far the nearest thing ahead of the camera is."
     assert specs["clearance.ahead"]["references"] == {"depth": "DepthMap"}
     assert "floor.colour" in specs
-    assert "distance" in specs
+    assert specs["clearance.ahead"]["isolated"] is CAN_ISOLATE
+    assert specs["distance"]["isolated"] is False
+
+
+def test_without_bubblewrap_it_is_refused_unless_it_is_trusted(environment: dict[str, str]) -> None:
+    alone = environment | {"PATH": "/nonexistent", "SPATIAL_AGENT_TRUSTED_EXPERTS": ""}
+    no_bubblewrap = "from spatial_agent.sandbox.kernel import bwrap; bwrap.find = lambda: None; "
+
+    refused = run(alone, "tools", "check", "clearance.ahead", before=no_bubblewrap)
+    listed = run(alone, "tools", "list", "--json", before=no_bubblewrap)
+    trusted = run(
+        alone | {"SPATIAL_AGENT_TRUSTED_EXPERTS": DISTRIBUTION},
+        "tools",
+        "list",
+        "--json",
+        before=no_bubblewrap,
+    )
+
+    assert refused.returncode != 0
+    for done in (refused, listed):
+        said = " ".join(done.stderr.split())
+        assert f"clearance.ahead ({DISTRIBUTION})" in said
+        assert "bubblewrap (bwrap) is not installed" in said
+        assert f"SPATIAL_AGENT_TRUSTED_EXPERTS={DISTRIBUTION}" in said
+    assert "clearance.ahead" not in {spec["name"] for spec in json.loads(listed.stdout)}
+    assert "clearance.ahead" in {spec["name"] for spec in json.loads(trusted.stdout)}
 
 
 def test_the_installed_expert_passes_the_conformance_suite(environment: dict[str, str]) -> None:

@@ -126,8 +126,12 @@ def _parameters(data: object, references: Mapping[str, Reference]) -> dict[str, 
     unknown = [name for name in (*required, *references) if name not in properties]
     if unknown:
         raise WireError(f"parameters: {_shown(unknown[0])} is no argument")
-    # What stands for a reference is decided here.
-    return schema | {"properties": properties | {name: item.schema for name, item in references.items()}}
+    # What stands for a reference is decided here; what it is for, there.
+    own = {
+        name: {key: text for key, text in properties[name].items() if key == "description"} | item.schema
+        for name, item in references.items()
+    }
+    return schema | {"properties": properties | own}
 
 
 def _weights(data: object) -> Weights:

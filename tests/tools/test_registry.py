@@ -1,8 +1,11 @@
 """Registration: what a signature and a docstring become."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
@@ -10,7 +13,7 @@ import pytest
 from spatial_agent.tools.binding import bind, resolve
 from spatial_agent.tools.contract import Finding, Resources, ToolCall, Weights
 from spatial_agent.tools.errors import ConfigurationError, ToolArgumentError, ToolUnavailableError
-from spatial_agent.tools.registry import Registry, expert, skill, tool_of
+from spatial_agent.tools.registry import Registry, Tool, expert, skill, tool_of
 from spatial_agent.tools.scene import DepthMap, Detections, Frame, FrameHeader, SceneMap
 
 
@@ -258,17 +261,96 @@ def test_two_distributions_that_claim_one_name_are_both_named() -> None:
         registry.add(other)
 
 
-def point(value: str) -> metadata.EntryPoint:
-    return metadata.EntryPoint("test.broken", value, "spatial_agent.experts")
+def point(value: str, name: str = "test.broken") -> metadata.EntryPoint:
+    return metadata.EntryPoint(name, value, "spatial_agent.experts")
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Installs entry points instead of all others: those of the built-in distribution, and a stranger's."""
+
+    def install(built_in: Sequence[metadata.EntryPoint], strangers: Sequence[metadata.EntryPoint]) -> None:
+        declared = {"spatial-reasoning-agent": built_in, "strangers-tools": strangers}
+        every = [*built_in, *strangers]
+        monkeypatch.setattr(metadata, "entry_points", lambda group: [p for p in every if p.group == group])
+        monkeypatch.setattr(
+            metadata, "distribution", lambda name: SimpleNamespace(entry_points=declared[name])
+        )
+
+    return install
 
 
 @pytest.mark.parametrize("value", ["no_such_module_anywhere:tool", "spatial_agent.tools.scene:no_such_name"])
-def test_an_entry_point_that_cannot_be_loaded_is_named(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    points = {"spatial_agent.experts": [point(value)]}
-    monkeypatch.setattr(metadata, "entry_points", lambda group: points.get(group, []))
+def test_an_entry_point_that_cannot_be_loaded_is_named(value: str, install: Callable[..., None]) -> None:
+    install([point(value)], [])
 
     with pytest.raises(ConfigurationError, match=r"tool 'test\.broken' \(.*\) cannot be loaded"):
         Registry.from_entry_points()
+
+
+COUNT = "spatial_agent.tools.skills.counting:count"
+BREAKS = "antigravity:fly"
+
+
+def test_nothing_of_a_distribution_that_is_not_trusted_is_imported(install: Callable[..., None]) -> None:
+    install([point(COUNT, "count")], [point(BREAKS)])
+
+    registry = Registry.from_entry_points()
+
+    assert [*registry] == ["count"]
+    assert [*registry.left_out] == ["test.broken (an unknown distribution)"]
+    assert "antigravity" not in sys.modules
+    with pytest.raises(ToolUnavailableError, match=r"not trusted.*SPATIAL_AGENT_TRUSTED_EXPERTS="):
+        registry.get("test.broken")
+
+
+def test_what_the_operator_trusts_is_loaded_as_if_built_in(install: Callable[..., None]) -> None:
+    install([], [point(COUNT, "count")])
+
+    registry = Registry.from_entry_points(trusted=["strangers-tools"])
+
+    assert not registry.get("count").is_isolated
+    assert registry.left_out == {}
+
+
+def test_trusting_what_is_not_installed_is_a_mistake_that_is_told() -> None:
+    with pytest.raises(ConfigurationError, match="'no-such-distribution' is not installed"):
+        Registry.from_entry_points(trusted=["no-such-distribution"])
+
+
+def test_a_stranger_cannot_take_the_name_of_another_tool(install: Callable[..., None]) -> None:
+    install([point(COUNT, "count")], [point(BREAKS, "count"), point(BREAKS, "test.own")])
+    own = replace(tool_of(reach), name="test.own")
+
+    registry = Registry.from_entry_points(isolate=lambda point: own)
+
+    assert tool_of(registry.get("count").target).name == "count"
+    assert registry.get("test.own") is own
+    assert "another tool's name" in registry.left_out["count (an unknown distribution)"]
+
+
+def test_a_stranger_cannot_take_the_name_of_anothers_weights(install: Callable[..., None]) -> None:
+    depth = "spatial_agent.tools.experts.depth_anything:DepthAnything"
+    install([point(depth, "depth.depth_anything")], [point(BREAKS, "test.own")])
+    taken = Registry.from_entry_points().get("depth.depth_anything").weights[0]
+    own = replace(tool_of(Seen), name="test.own", weights=(replace(taken, source="hf:stranger/other"),))
+
+    registry = Registry.from_entry_points(isolate=lambda point: own)
+
+    assert "its weights" in registry.left_out["test.own (an unknown distribution)"]
+
+
+def test_one_stranger_that_cannot_be_isolated_costs_nobody_else(install: Callable[..., None]) -> None:
+    install([point(COUNT, "count")], [point(BREAKS, "test.own")])
+
+    def isolate(point: metadata.EntryPoint) -> Tool:
+        raise ConfigurationError("it cannot be found")
+
+    registry = Registry.from_entry_points(isolate=isolate)
+
+    assert [*registry] == ["count"]
+    with pytest.raises(ToolUnavailableError, match="cannot be used: it cannot be found"):
+        registry.get("test.own")
 
 
 def test_a_name_like_no_other_gets_all_names() -> None:

@@ -67,6 +67,7 @@ def test_tools_are_described_and_none_of_their_code_is_imported(registry: Regist
         "type": "integer",
         "description": "How often.",
     }
+    assert spec.parameters["properties"]["frame"]["description"] == "The frame."
     assert registry.get("stranger.prank").version == "7"
     assert registry.get("stranger.scaled").batches
     assert all(registry.get(name).is_isolated for name in registry if name.startswith("stranger."))
