@@ -235,8 +235,10 @@ class Program:
     def _asked(self, kind: Callable[..., Call | Fetch], *members: object) -> ToChild:
         """Send a request and return the reply to it."""
         try:
+            message = kind(*members)
+            self._check_size("a call", message)
             self._output.flush()
-            self._channel.send(kind(*members))
+            self._channel.send(message)
         except WireError as error:
             raise ValueError(f"this cannot be sent to a tool: {error}") from None
         return self._channel.receive()
@@ -265,10 +267,15 @@ class Program:
         try:
             answer = namespace.answer_of(value, unit, low, high)
             # What cannot be sent is refused where it stands, not when the cell has ended.
-            to_parent(Done(answer, None, 0))
+            self._check_size("answer", Done(answer, None, 0))
         except WireError as error:
             raise ValueError(f"answer: {error}") from None
         self._answer = answer
+
+    def _check_size(self, what: str, message: Call | Fetch | Done) -> None:
+        size, most = len(to_parent(message)), self._setup.message_bytes
+        if size > most:
+            raise ValueError(f"{what}: {size} bytes are to be sent, at most {most} may be; send less")
 
     def _check_running(self, what: str) -> None:
         if not self._is_running:

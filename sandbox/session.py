@@ -149,6 +149,10 @@ class ProcessSession(SandboxSession):
             message = f"the session's {self._policy.cells} cells are used up; answer with what is known"
             return ProgramResult(error=ProgramError("limit", message, "cells"))
         process, stream = await self._ready()
+        if Layer.WATCH in self._layers and time.monotonic() - self._started_at > self._policy.session_s:
+            killed = self._killed("session", f"its session took longer than {self._policy.session_s:g} s")
+            self._end(killed.error.message)
+            return ProgramResult(error=killed.error)
         return await self._run(process, stream, frame)
 
     async def _ready(self) -> tuple[ProgramProcess, FrameStream]:

@@ -379,3 +379,13 @@ def test_more_pictures_than_allowed_are_a_violation() -> None:
 def test_a_process_that_does_not_begin_as_agreed_is_the_operator_s_problem() -> None:
     with pytest.raises(SandboxUnavailableError, match="began with Text"):
         run(ProcessSandbox(FakeLauncher(said_by(Text("hello")))), "1")
+
+
+def test_a_session_whose_time_is_over_runs_no_cell() -> None:
+    async def cells() -> None:
+        launcher = FakeLauncher(said_by(Ready(), Done(None, None, 0)))
+        async with ProcessSandbox(launcher).session(policy=SandboxPolicy(session_s=1e-6)) as session:
+            assert limit_of(await session.run("1")) == "session"
+            assert session.closed is not None
+
+    asyncio.run(cells())

@@ -273,3 +273,14 @@ def test_a_cell_shows_so_many_pictures_and_no_more(run: RunCell) -> None:
     assert result.error is not None
     assert "a cell may show 2 pictures" in result.error.message
     assert len(run("show(np.zeros((1, 1)))").images) == 1
+
+
+@pytest.mark.parametrize("cell", ["answer('x' * 5000)", "tools.depth(note='x' * 5000)"])
+def test_what_is_too_large_to_be_sent_is_refused_where_it_stands(
+    open_program: Callable[..., RunCell], cell: str
+) -> None:
+    run = open_program(message_bytes=4096)
+    result = run(f"x = 1\n{cell}")
+    assert result.error is not None
+    assert (result.error.kind, result.error.line) == ("exception", 2)
+    assert "at most 4096" in result.error.message
