@@ -12,13 +12,13 @@ import struct
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from multiprocessing import shared_memory
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from spatial_agent.sandbox.kernel import seccomp, syscalls
+from spatial_agent.tools.errors import SandboxUnavailableError
 
 if not seccomp.available():
     pytest.skip("this kernel takes no system call filter", allow_module_level=True)
@@ -220,10 +220,13 @@ def networks_of_the_namespace(_: Path) -> None:
 def shared_arrays(_: Path) -> None:
     memory = os.memfd_create("array")
     os.ftruncate(memory, 4096)
-    mmap.mmap(memory, 4096).close()
-    block = shared_memory.SharedMemory(create=True, size=4096)
-    block.close()
-    block.unlink()
+    left, right = socket.socketpair()
+    with left, right:
+        socket.send_fds(left, [b"x"], [memory])
+        _, (received,), _, _ = socket.recv_fds(right, 1, 1)
+    with mmap.mmap(memory, 4096) as ours, mmap.mmap(received, 4096) as theirs:
+        ours[0] = 7
+        assert theirs[0] == 7
 
 
 def compiled_code(_: Path) -> None:
@@ -243,6 +246,47 @@ def newer_calls_do_not_exist(_: Path) -> None:
     for number in (*range(451, 600), 10_000):
         assert LIBC.syscall(ctypes.c_long(number), *[ctypes.c_long(-1)] * 6) == -1
         assert ctypes.get_errno() == errno.ENOSYS, number
+
+
+def threads_that_run_already_are_held(_: Path) -> Iterator[None]:
+    go, refused = threading.Event(), list[OSError]()
+
+    def leave() -> None:
+        go.wait()
+        try:
+            call("unshare", 0)
+        except PermissionError as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=leave)
+    thread.start()
+    yield
+    go.set()
+    thread.join()
+    assert len(refused) == 1
+
+
+def a_thread_with_another_filter_is_an_error(_: Path) -> Iterator[None]:
+    """A filter that holds some threads only would hold none."""
+    has_one, go = threading.Event(), threading.Event()
+
+    def restrict_itself() -> None:
+        # struct sock_fprog of one instruction, which allows everything.
+        allow = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0x7FFF0000))
+        program = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", 1, ctypes.addressof(allow)))
+        syscalls.set_no_new_privileges()
+        call("seccomp", 1, 0, ctypes.addressof(program))
+        has_one.set()
+        go.wait()
+
+    thread = threading.Thread(target=restrict_itself)
+    thread.start()
+    has_one.wait()
+    with pytest.raises(SandboxUnavailableError, match=f"got thread {thread.native_id} with another"):
+        seccomp.install_deny_list()
+    go.set()
+    thread.join()
+    yield
 
 
 def tried(name: str, case: Case) -> Attempt:
@@ -267,7 +311,8 @@ REFUSED = {
         tried("clone3", (nothing, clone3)),
     ]
 }
-WORKS = {"expert": [tried(check.__name__, (nothing, check)) for check in CHECKS]}
+THREADS = (threads_that_run_already_are_held, a_thread_with_another_filter_is_an_error)
+WORKS = {"expert": [*(tried(check.__name__, (nothing, check)) for check in CHECKS), *THREADS]}
 WALLS: dict[str, Callable[[int, int], None]] = {"expert": lambda _read, _write: seccomp.install_deny_list()}
 
 
@@ -286,6 +331,8 @@ def test_the_c_library_is_told_that_there_is_no_clone3(outcomes: Outcomes) -> No
     assert outcomes("expert")["clone3"] == ("done", "ENOSYS")
 
 
-@pytest.mark.parametrize("name", [check.__name__ for check in CHECKS])
-def test_an_expert_can(name: str, outcomes: Outcomes) -> None:
+@pytest.mark.parametrize(
+    "name", [*(check.__name__ for check in CHECKS), *(check.__name__ for check in THREADS)]
+)
+def test_behind_the_filter(name: str, outcomes: Outcomes) -> None:
     assert outcomes("expert")[name] == (None, "done")
