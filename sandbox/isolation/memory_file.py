@@ -51,7 +51,7 @@ def write_parts(descriptor: int, parts: Sequence[Part]) -> int:
         position = 0
         for part in parts:
             end = position + (part.nbytes if isinstance(part, memoryview) else len(part))
-            target[position:end] = part  # type: ignore[assignment]
+            target[position:end] = part
             position = end
     return size
 

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from spatial_agent.tools.errors import ConfigurationError
 
 #: Source files looked at to notice that a distribution was edited; those of one that is larger are not.
 _MOST_FILES = 5000
+_VALUE = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -38,18 +40,23 @@ def origin_of(point: metadata.EntryPoint) -> Origin:
     """Return where an entry point's code lies.
 
     Raises:
-        ConfigurationError: If it belongs to no distribution, or its module is nowhere.
+        ConfigurationError: If it belongs to no distribution, its metadata cannot be read, or its module is
+            nowhere.
     """
     distribution = point.dist
     if distribution is None:
         raise ConfigurationError(f"{point.name!r} belongs to no installed distribution")
-    places = sorted({*_recorded(distribution), *_editable(distribution), _module(point)})
-    return Origin(
-        distribution.name,
-        tuple(map(str, places)),
-        tuple(dict.fromkeys(str(place.parent) for place in places)),
-        _digest(distribution, point, places),
-    )
+    if not _VALUE.fullmatch(point.value):
+        raise ConfigurationError(f"{ascii(point.value)[:80]} is no entry point; expected module:name")
+    try:
+        places = sorted({*_recorded(distribution), *_editable(distribution), _module(point)})
+        digest = _digest(distribution, point, places)
+    except ConfigurationError:
+        raise
+    except Exception as error:  # the metadata is the stranger's, and may be anything
+        raise ConfigurationError(f"its metadata cannot be read ({error}); install it again") from error
+    paths = tuple(dict.fromkeys(str(place.parent) for place in places))
+    return Origin(distribution.name, tuple(map(str, places)), paths, digest)
 
 
 def _recorded(distribution: metadata.Distribution) -> Iterator[Path]:

@@ -22,8 +22,9 @@ from spatial_agent.tools.contract import Json
 from spatial_agent.tools.errors import ToolCrashedError, ToolError, ToolUnavailableError, WireError
 from spatial_agent.tools.registry import Tool, tool_of
 
-#: Threads and processes together, files open at once, and bytes of one file.
-MOST_TASKS, MOST_FILES, FILE_BYTES = 64, 256, 64 * 2**20
+#: Threads and processes together, files open at once, and bytes of one file. The last two bound what files of
+#: memory can hold, which counts as nobody's memory while it is not mapped.
+MOST_TASKS, MOST_FILES, FILE_BYTES = 64, 128, 16 * 2**20
 _RLIMIT_MSGQUEUE, _RLIMIT_SIGPENDING = 12, 11
 _WRITABLE = ("/tmp", "/dev/shm", "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 

@@ -112,6 +112,8 @@ def test_large_arrays_are_mapped_and_cannot_be_made_writable(echo: IsolatedExper
 
     returned = echo(frame=large, also=())
 
+    assert returned.rgb is not None
+    assert large.rgb is not None
     assert np.array_equal(returned.rgb, large.rgb)
     with pytest.raises(ValueError, match="WRITEABLE"):
         returned.rgb.flags.writeable = True
