@@ -223,7 +223,7 @@ def shared_arrays(_: Path) -> None:
     left, right = socket.socketpair()
     with left, right:
         socket.send_fds(left, [b"x"], [memory])
-        _, (received,), _, _ = socket.recv_fds(right, 1, 1)
+        received = socket.recv_fds(right, 1, 1)[1][0]
     with mmap.mmap(memory, 4096) as ours, mmap.mmap(received, 4096) as theirs:
         ours[0] = 7
         assert theirs[0] == 7
@@ -274,11 +274,11 @@ def a_thread_with_another_filter_is_an_error(_: Path) -> Iterator[None]:
         # struct sock_fprog of one instruction, which allows everything.
         allow = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0x7FFF0000))
         program = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", 1, ctypes.addressof(allow)))
-        syscalls.set_no_new_privileges()
         call("seccomp", 1, 0, ctypes.addressof(program))
         has_one.set()
         go.wait()
 
+    yield
     thread = threading.Thread(target=restrict_itself)
     thread.start()
     has_one.wait()
@@ -286,7 +286,6 @@ def a_thread_with_another_filter_is_an_error(_: Path) -> Iterator[None]:
         seccomp.install_deny_list()
     go.set()
     thread.join()
-    yield
 
 
 def tried(name: str, case: Case) -> Attempt:
