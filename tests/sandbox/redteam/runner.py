@@ -1,7 +1,5 @@
 """Tools for attacked programs: one that looks things up by name, and counts how often it was asked."""
 
-from collections.abc import Mapping
-
 from spatial_agent.tools.contract import ToolCall, ToolResult
 from spatial_agent.tools.errors import ToolArgumentError
 
@@ -9,17 +7,13 @@ from spatial_agent.tools.errors import ToolArgumentError
 class Shelf:
     """A runner that keeps nothing.
 
-    Args:
-        secrets: What it must not give away; it has them, as many a runner has files.
-
     Attributes:
         calls: How many calls were carried out.
     """
 
-    def __init__(self, secrets: Mapping[str, str]) -> None:
+    def __init__(self) -> None:
         """Start with no call."""
         self._kept: dict[str, object] = {}
-        self._secrets = secrets
         self.calls = 0
 
     async def call(self, call: ToolCall) -> ToolResult:

@@ -7,9 +7,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,28 +87,32 @@ class Walled:
     def run(self, attack: Attack, layers: frozenset[Layer], patience_s: float) -> Outcome:
         """Run an attack behind some walls, look at everything, and make it what it was."""
         sandbox = self.sandbox(layers)
-        self._loop.run(_settled(self._infrastructure()))
+        self._loop.run(self._settled())
         before = _Parent()
         aim = self._ground.aim()
         try:
-            outcome = self._loop.run(self._attacked(sandbox, attack, aim, patience_s, before))
+            outcome = self._loop.run(self._attacked(sandbox, attack, aim, patience_s))
         finally:
-            self._clear()
+            _let_all_go_on()
             self._ground.restore(aim)
-        harm = (*outcome.harm, *before.differences())
-        return Outcome(outcome.seen, outcome.result, outcome.has_begun, harm)
+        return replace(outcome, harm=(*outcome.harm, *before.differences()))
 
     async def _attacked(
-        self, sandbox: Sandbox, attack: Attack, aim: dict[str, Any], patience_s: float, before: "_Parent"
+        self, sandbox: Sandbox, attack: Attack, aim: dict[str, Any], patience_s: float
     ) -> Outcome:
         neighbour = await _Neighbour.of(sandbox, self._ground) if attack.neighbour else None
         if neighbour is not None:
             aim["victim"] = neighbour.place
-        shelf = Shelf(self._ground.secrets)
-        family = _Family(before.processes | ({neighbour.pid} if neighbour else set()))
-        watch = Watch(self._ground, family.pids, [os.getpid(), *_zygotes(sandbox)])
+        shelf = Shelf()
         inputs = {"aim": aim | {"frames": frames(aim)}}
         session = sandbox.session(inputs=inputs, tools=shelf, policy=attack.policy)
+        program = await _started(session, sandbox)
+        others = _living(os.getpid()) - {program}
+
+        def family() -> list[int]:
+            return sorted(_living(os.getpid()) - others)
+
+        watch = Watch(self._ground, family, [os.getpid(), *_zygotes(sandbox)])
         result = await _watched(session, attack, watch, patience_s)
         victim = await neighbour.harm() if neighbour else self._ground.victim_harm()
         seen = watch.observe(
@@ -121,22 +125,21 @@ class Walled:
         )
         harm = [] if result is None else await _next_cell(session, attack)
         await session.close()
-        seen = await _left(seen, family)
+        seen = replace(seen, left=await _end_what_is_left(family))
         if neighbour is not None:
             await neighbour.session.close()
-        harm += await _next_program(sandbox) if seen.broken is None else []
+        harm += await _next_program(sandbox)
         return Outcome(seen, result, _has_begun(attack, result), tuple(harm))
 
-    def _infrastructure(self) -> set[int]:
-        zygotes = (_zygotes(sandbox) for sandbox in self._sandboxes.values())
-        return set().union({self._ground.victim_pid}, *zygotes)
+    async def _settled(self) -> None:
+        """Wait until the processes of sessions before are gone, and each zygote has its spare one."""
+        deadline = time.monotonic() + 5
+        while not self._is_quiet() and time.monotonic() < deadline:
+            await asyncio.sleep(0.001)
 
-    def _clear(self) -> None:
-        """End whatever is left, and let those go on that were stopped."""
-        for pid in _living(os.getpid()):
-            if processes_seen.is_stopped(pid):
-                os.kill(pid, signal.SIGCONT)
-        processes_seen.end(_living(os.getpid()) - self._infrastructure())
+    def _is_quiet(self) -> bool:
+        spares = [processes_seen.children(_forker(sandbox)) for sandbox in self._sandboxes.values()]
+        return all(len(spare) == 1 for spare in spares)
 
     def close(self) -> None:
         """Close every sandbox."""
@@ -151,7 +154,6 @@ class _Parent:
 
     def __init__(self) -> None:
         forget_own_peak()
-        self.processes = _living(os.getpid())
         self._descriptors = _descriptors()
         self._threads = threading.active_count()
 
@@ -163,16 +165,6 @@ class _Parent:
         if threading.active_count() > self._threads:
             found.append(f"threads: {threading.active_count()} instead of {self._threads}")
         return found
-
-
-class _Family:
-    """The processes that came to be since an attack began."""
-
-    def __init__(self, before: set[int]) -> None:
-        self._before = before
-
-    def pids(self) -> list[int]:
-        return sorted(_living(os.getpid()) - self._before)
 
 
 @dataclass(frozen=True)
@@ -187,11 +179,10 @@ class _Neighbour:
 
     @classmethod
     async def of(cls, sandbox: Sandbox, ground: Ground) -> "_Neighbour":
-        before = _living(os.getpid())
         secret = ground.secrets["victim"]
         session = sandbox.session(inputs={"secret": secret}, policy=QUICK)
+        pid = await _started(session, sandbox)
         result = await session.run(_NEIGHBOUR)
-        (pid,) = _living(os.getpid()) - before
         place = {"pid": processes_seen.inner_pid(pid), "address": int(result.output), "descriptor": 3}
         return cls(session, pid, place, secret, processes_seen.limits(pid))
 
@@ -256,12 +247,31 @@ async def _next_program(sandbox: Sandbox) -> list[str]:
     return [f"the next program: {result.answer}, {result.error}"]
 
 
-async def _left(seen: Observation, family: _Family) -> Observation:
-    """Add how many processes are left; those that were killed are given time to go."""
+async def _started(session: SandboxSession, sandbox: Sandbox) -> int:
+    """Start a session and return the number of its process, once the next one waits beside it."""
+    before = processes_seen.children(_forker(sandbox))
+    await session.run("0")
+    deadline = time.monotonic() + 5
+    while not processes_seen.children(_forker(sandbox)) - before and time.monotonic() < deadline:
+        await asyncio.sleep(0.001)
+    program: int = session._process._pid  # type: ignore[attr-defined]
+    return program
+
+
+async def _end_what_is_left(family: Callable[[], list[int]]) -> int:
+    """Return how many processes are left after those that were killed had time to go."""
     deadline = time.monotonic() + 1
-    while family.pids() and time.monotonic() < deadline:
+    while family() and time.monotonic() < deadline:
         await asyncio.sleep(0.002)
-    return Observation(**(vars(seen) | {"left": len(family.pids())}))
+    left = family()
+    processes_seen.end(left)
+    return len(left)
+
+
+def _let_all_go_on() -> None:
+    for pid in _living(os.getpid()):
+        if processes_seen.is_stopped(pid):
+            os.kill(pid, signal.SIGCONT)
 
 
 def _said(result: ProgramResult | None) -> str:
@@ -286,14 +296,14 @@ def _living(pid: int) -> set[int]:
 def _zygotes(sandbox: Sandbox) -> set[int]:
     """Return the zygote's processes: where it has namespaces, a second one is the first inside of them."""
     pid: int = sandbox._launcher.pid  # type: ignore[attr-defined]
-    return {pid} | (processes_seen.children(pid) if Layer.NAMESPACES in sandbox.layers else set())
+    return {pid, _forker(sandbox)}
 
 
-async def _settled(processes: set[int]) -> None:
-    """Wait until the processes of sessions before are gone."""
-    deadline = time.monotonic() + 2
-    while _living(os.getpid()) - processes and time.monotonic() < deadline:
-        await asyncio.sleep(0.001)
+def _forker(sandbox: Sandbox) -> int:
+    """Return the process that sessions are forked from."""
+    pid: int = sandbox._launcher.pid  # type: ignore[attr-defined]
+    inner = processes_seen.children(pid) if Layer.NAMESPACES in sandbox.layers else set()
+    return next(iter(inner), pid)
 
 
 def _descriptors() -> set[tuple[int, str]]:
