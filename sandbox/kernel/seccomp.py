@@ -132,6 +132,8 @@ _REFUSED = (
     *("unshare", "setns"),
     # Other processes.
     *("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "kcmp", "pidfd_getfd"),
+    # Memory that belongs to no process, and so counts against no limit of one.
+    *("shmget", "shmat", "msgget", "semget", "memfd_create", "memfd_secret"),
     # Keys, which belong to the user and not to the namespace.
     *("add_key", "request_key", "keyctl"),
     # Large, and where the holes have been.

@@ -96,7 +96,8 @@ FORBIDDEN = set(
         request_key keyctl bpf io_uring_setup io_uring_enter io_uring_register userfaultfd
         perf_event_open lookup_dcookie modify_ldt uselib personality kexec_load kexec_file_load
         init_module finit_module delete_module reboot syslog acct vhangup iopl ioperm sethostname
-        setdomainname settimeofday clock_settime clock_adjtime adjtimex
+        setdomainname settimeofday clock_settime clock_adjtime adjtimex shmget shmat msgget semget
+        memfd_create memfd_secret
         """,
     )
 )
