@@ -20,6 +20,9 @@ LAYERS = frozenset({Layer.NAMESPACES, Layer.IDENTITY, Layer.LANDLOCK, Layer.SECC
 _FIRST_SIGNAL = 128
 #: Longest message from the parent, whom the process of a session trusts.
 _MESSAGE_BYTES = 2**31
+#: A child that could not go behind its walls ends with this.
+NOT_ENCLOSED = 97
+_CPU_SLACK_S = 0.5
 _START = "from spatial_agent.sandbox.bubblewrap import child; child()"
 
 
@@ -60,7 +63,7 @@ class BubblewrapLauncher(PipedLauncher):
         """
         # Namespaces are made outside, and so is the other identity; only what is left is given up inside.
         layers = sorted(self.layers - {Layer.NAMESPACES})
-        names = ("cpu_s", "memory_mb", "open_files")
+        names = ("cpu_s", "session_s", "memory_mb", "open_files")
         limits = {name: getattr(policy, name) for name in names}
 
         def command(ends: Ends) -> list[str]:
@@ -83,12 +86,12 @@ def child() -> None:
     order = json.loads(sys.argv[1])
     worker.preload()
     os.environ.clear()  # noqa: TID251 - programs see none at all
-    Ends(**order["ends"]).take()
-    code = 97
+    Ends(**order["ends"]).take(order["limits"]["session_s"])
+    code = NOT_ENCLOSED
     try:
         layers = frozenset(map(Layer, order["layers"]))
-        # The kernel counts what starting took as well.
-        order["limits"]["cpu_s"] += time.process_time()
+        # The kernel counts what starting took as well, and counts it in ticks.
+        order["limits"]["cpu_s"] += time.process_time() + _CPU_SLACK_S
         mapped = limits.mapped_bytes()
         withdraw(layers)
         enclose(SandboxPolicy(**order["limits"]), layers, mapped, READ_FD, WRITE_FD)

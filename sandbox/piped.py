@@ -31,6 +31,8 @@ PIPE_BYTES = 2**20
 _TOLD_BYTES = 2000
 #: Above the numbers that the pipes get inside.
 _FIRST_FREE = WRITE_FD + 1
+#: The parent, who knows why, is the first to end a session that takes too long.
+_ALARM_LATE_S = 0.5
 _CREDENTIALS = struct.Struct("3i")
 _UP = b"up"
 #: Numeric libraries start no threads.
@@ -51,8 +53,13 @@ class Ends:
     write_fd: int
     line_fd: int
 
-    def take(self) -> None:
-        """Say that this process is up, give the pipes their numbers, and close everything else."""
+    def take(self, session_s: float) -> None:
+        """Say that this process is up, give the pipes their numbers, and close everything else.
+
+        Args:
+            session_s: Wall time after which the process ends whatever anybody does.
+        """
+        signal.setitimer(signal.ITIMER_REAL, session_s + _ALARM_LATE_S)
         with socket.socket(fileno=self.line_fd) as line:
             line.send(_UP)
         os.dup2(self.read_fd, READ_FD)
@@ -94,6 +101,7 @@ class PipedProcess:
         self._first_signal = first_signal
         self._before = self._now = usage_of(pid)
         self._exit: asyncio.Task[Exit] | None = None
+        self._is_over = False
         self._closed = False
 
     def interrupt(self) -> None:
@@ -118,32 +126,46 @@ class PipedProcess:
         )
 
     async def wait(self) -> Exit:
-        """Wait until it is gone; its processor time is that of the last look at its usage."""
+        """Wait until it is gone; its processor time is that of the last look at its usage.
+
+        Raises:
+            SandboxUnavailableError: If its sandbox was closed.
+        """
         if self._exit is None:
             self._exit = asyncio.create_task(self._wait())
         return await asyncio.shield(self._exit)
+
+    def end(self) -> None:
+        """Kill it and all it started, because its sandbox is closed; whoever waits for it is told."""
+        self._is_over = True
+        self.kill()
+        _end(self._outer)
 
     def close(self) -> None:
         """Kill what still runs and let go of everything."""
         if self._closed:
             return
         self._closed = True
-        self.kill()
         if self._exit is not None:
             self._exit.cancel()
-        _end(self._outer)
+        self.end()
         for descriptor in (self.read_fd, self.write_fd, self._pidfd, self._outer_pidfd):
             os.close(descriptor)
 
     async def _wait(self) -> Exit:
         await readable(self._outer_pidfd)
         code = _end(self._outer)
+        if self._is_over:
+            raise SandboxUnavailableError("the sandbox was closed, and with it every running program")
         cpu_seconds = self._now.cpu_seconds - self._before.cpu_seconds
         if code < 0:
-            return Exit(None, -code, cpu_seconds)
-        if self._first_signal is not None and code > self._first_signal:
-            return Exit(None, code - self._first_signal, cpu_seconds)
-        return Exit(code, None, cpu_seconds)
+            number = -code
+        elif self._first_signal is not None and code > self._first_signal:
+            number = code - self._first_signal
+        else:
+            return Exit(code, None, cpu_seconds)
+        # Its alarm ends it in its parent's stead.
+        return Exit(None, signal.SIGKILL if number == signal.SIGALRM else number, cpu_seconds)
 
     def _send(self, number: int) -> None:
         with suppress(ProcessLookupError, OSError):
@@ -213,10 +235,10 @@ class PipedLauncher:
         return process
 
     def close(self) -> None:
-        """Stop every process; closing twice is no error."""
+        """Stop every process; their descriptors stay open for whoever looks after them."""
         self._closed = True
         for process in list(self._running):
-            process.close()
+            process.end()
         self._thread.shutdown(wait=False)
 
     async def _spawned(self, command: list[str], ends: Ends) -> "subprocess.Popen[bytes]":

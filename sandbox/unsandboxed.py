@@ -55,9 +55,12 @@ class UnsandboxedLauncher(PipedLauncher):
             SandboxUnavailableError: If none can be started.
         """
         _log.warning("a program runs without a sandbox: it may do whatever this user may")
-        return await self.started(
-            lambda ends: [sys.executable, "-E", "-P", "-c", _START, json.dumps(vars(ends))]
-        )
+
+        def command(ends: Ends) -> list[str]:
+            order = json.dumps({"ends": vars(ends), "session_s": policy.session_s})
+            return [sys.executable, "-E", "-P", "-c", _START, order]
+
+        return await self.started(command)
 
 
 def child() -> None:
@@ -65,8 +68,9 @@ def child() -> None:
     from spatial_agent.sandbox import worker
 
     privileges.die_with_parent()
+    order = json.loads(sys.argv[1])
     worker.preload()
-    Ends(**json.loads(sys.argv[1])).take()
+    Ends(**order["ends"]).take(order["session_s"])
     code = 0
     try:
         worker.serve(worker.Channel(READ_FD, WRITE_FD, _MESSAGE_BYTES))

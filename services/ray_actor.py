@@ -266,7 +266,7 @@ def _session_folder() -> Path:
     """Return the folder of this run of Ray, which goes when a Ray that was started here does."""
     from ray._private import worker
 
-    node = worker.global_worker.node
+    node: Any = worker.global_worker.node
     return Path(node.get_session_dir_path())
 
 

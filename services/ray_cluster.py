@@ -186,7 +186,7 @@ def _on_this_machine_only() -> Iterator[None]:
 @contextmanager
 def _without_our_secrets() -> Iterator[None]:
     """Start Ray's processes meanwhile, and so their children, with little of this one's environment."""
-    start = ray_services.ConsolePopen
+    start: Any = ray_services.ConsolePopen
 
     def start_with_little(*arguments: Any, env: Mapping[str, str], **options: Any) -> object:  # noqa: ANN401
         kept = {name: value for name, value in env.items() if is_kept(name, _OWN_SECRETS)}

@@ -80,9 +80,11 @@ class Launcher:
         """Return a loaded replica.
 
         Raises:
-            ToolUnavailableError: If its weights are missing, no place has the room, or it cannot be loaded.
+            ToolUnavailableError: If its weights are missing, no place has the room, it cannot be loaded, or
+                its policy asks for more isolation than it has.
             NotWantedError: If nobody waits for it any more.
         """
+        _check_isolation(order)
         weights = order.weights
         path = await asyncio.to_thread(self._locate, weights) if weights else None
         nodes = await asyncio.to_thread(lambda: self._cluster.nodes)
@@ -165,6 +167,15 @@ def _pickled(tool: Tool) -> bytes:
     """Return what a tool is made from: its name where other processes can import it, else its code."""
     pickled: bytes = cloudpickle.dumps(tool.target)  # type: ignore[no-untyped-call]
     return pickled
+
+
+def _check_isolation(order: Order) -> None:
+    """Refuse to run a tool less isolated than its policy says."""
+    if order.options.policy.is_strict and not order.tool.is_isolated:
+        raise ToolUnavailableError(
+            f"{order.tool.name} is to run strictly isolated, and was imported from a trusted distribution; "
+            "take that out of SPATIAL_AGENT_TRUSTED_EXPERTS, or give it a policy that is not strict"
+        )
 
 
 def _grants(tool: Tool, policy: ExpertPolicy) -> Grants:

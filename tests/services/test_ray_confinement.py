@@ -26,7 +26,7 @@ from spatial_agent.services.ray_cluster import RayCluster
 from spatial_agent.services.ray_launch import Launcher
 from spatial_agent.services.ray_requests import PoolOptions
 from spatial_agent.tools.contract import Weights
-from spatial_agent.tools.errors import ToolCrashedError
+from spatial_agent.tools.errors import ToolCrashedError, ToolUnavailableError
 from spatial_agent.tools.local_experts import nowhere
 from spatial_agent.tools.registry import expert
 
@@ -344,6 +344,12 @@ def test_a_policy_limits_memory(serve: Serve) -> None:
     bench = serve(eat, policy=ExpertPolicy(memory_gb=0.2))
     with pytest.raises(ToolCrashedError, match=r"its limit is 0\.2 GB"):
         bench.answer("test.eat", size_mb=1500)
+
+
+def test_a_trusted_expert_is_not_passed_off_as_isolated(serve: Serve) -> None:
+    bench = serve(Attempt, policy=ExpertPolicy(is_strict=True))
+    with pytest.raises(ToolUnavailableError, match="is to run strictly isolated"):
+        bench.answer("test.attempt", how="os.environ", what="HOME")
 
 
 OWN_RAY = """
