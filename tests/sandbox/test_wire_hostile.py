@@ -257,6 +257,11 @@ class Fragile:
         raise ERRORS[self.error]
 
 
+@dataclass(frozen=True)
+class Holder:
+    held: object
+
+
 class SpeechlessError(Exception):
     def __str__(self) -> str:
         raise ValueError("no words")
@@ -339,6 +344,24 @@ def test_values_that_their_class_refuses_are_refused(members: dict[str, object])
 
     with pytest.raises(WireError, match="DepthMap"):
         wire.unpack(payload, MappingProxyType({"DepthMap": DepthMap}))
+
+
+@pytest.mark.parametrize("container", ["list", "tuple", "mapping", "class"])
+def test_every_kind_of_container_counts_as_a_level(container: str) -> None:
+    def nested(levels: int) -> bytes:
+        text = "1"
+        for _ in range(levels):
+            text = {
+                "list": f"[{text}]",
+                "tuple": f'{{"tuple":[{text}]}}',
+                "mapping": f'{{"mapping":[["a",{text}]]}}',
+                "class": f'{{"class":["Holder",[["held",{text}]]]}}',
+            }[container]
+        return text_payload(text)
+
+    wire.unpack(nested(wire.MOST_LEVELS), {"Holder": Holder})
+    with pytest.raises(WireError, match="levels"):
+        wire.unpack(nested(wire.MOST_LEVELS + 1), {"Holder": Holder})
 
 
 def test_a_message_of_an_error_stays_short() -> None:
