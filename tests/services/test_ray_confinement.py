@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -115,18 +115,6 @@ def write_from_a_child(path: str) -> str:
 WRITE_ATTEMPTS = (append, truncate, rename, link, make_folder, remove, write_from_a_child)
 
 
-def read_from_a_thread(path: str) -> str:
-    read = [""]
-
-    def work() -> None:
-        read[0] = Path(path).read_text()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    return read[0]
-
-
 READ_ATTEMPTS: dict[str, Callable[[str], str]] = {
     "open": lambda path: Path(path).read_text(),
     "a child": lambda path: subprocess.run(["/bin/cat", path], capture_output=True, text=True).stdout,
@@ -219,11 +207,11 @@ class Loaded:
             importlib.import_module(name)
         return before
 
-    def process(self) -> str:
+    def process(self) -> bool:
         """What libraries ask of the machine and of themselves."""
         for path in ("/proc/self/maps", "/proc/self/status", "/proc/meminfo", "/proc/cpuinfo"):
             assert Path(path).read_text()
-        return Path("/proc/self/task", str(threading.get_native_id()), "comm").read_text()
+        return Path("/proc/self/task", str(threading.get_native_id()), "comm").is_file()
 
     def nested(self) -> int:
         """Work with Ray itself, as a thread that is held."""
@@ -293,14 +281,11 @@ def test_weights_are_read_while_it_loads_and_never_written(confined: Bench) -> N
         ("cache", "compiled"),
         ("late_import", "[]"),
         ("nested", "42"),
+        ("process", "True"),
     ],
 )
 def test_what_computing_needs_still_works(confined: Bench, work: str, answer: str) -> None:
     assert confined.answer("test.weights", how=work) == answer
-
-
-def test_it_may_look_at_itself_and_the_machine(confined: Bench) -> None:
-    assert confined.answer("test.weights", how="process").strip()
 
 
 def test_temporary_files_of_a_dead_process_go_with_the_next_one(serve: Serve, confined: Bench) -> None:
@@ -369,7 +354,7 @@ cluster.close()
 """
 
 
-def told_by(program: str, *arguments: str, **variables: str) -> Iterator[str]:
+def told_by(program: str, *arguments: str, **variables: str) -> list[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program, *arguments],
@@ -379,12 +364,12 @@ def told_by(program: str, *arguments: str, **variables: str) -> Iterator[str]:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    yield from done.stdout.splitlines()
+    return done.stdout.splitlines()
 
 
 @pytest.mark.slow
 def test_a_ray_that_is_started_here_never_gets_a_secret() -> None:
-    assert list(told_by(OWN_RAY, TEST_MODEL_API_KEY="canary")) == ["False canary"]
+    assert told_by(OWN_RAY, TEST_MODEL_API_KEY="canary") == ["False canary"]
 
 
 WITHOUT_LANDLOCK = """
@@ -404,7 +389,7 @@ print(confinement.holds, Path.home() == folder / "experts" / "homes" / "test")
 
 
 def test_without_landlock_the_rest_still_holds(tmp_path: Path) -> None:
-    assert list(told_by(WITHOUT_LANDLOCK, str(tmp_path))) == ["False True"]
+    assert told_by(WITHOUT_LANDLOCK, str(tmp_path)) == ["False True"]
 
 
 def test_a_machine_without_landlock_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
