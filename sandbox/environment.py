@@ -41,7 +41,7 @@ _HOLDS = {
     Layer.NAMESPACES: "the network, other processes, and the file system: an empty root of its own",
     Layer.IDENTITY: "privileges: another user, no capability, none to be gained, nobody looks in",
     Layer.LANDLOCK: "opening any file, TCP, abstract sockets and signals to others",
-    Layer.SECCOMP: "every system call but some thirty that computing needs",
+    Layer.SECCOMP: "every system call but some twenty that computing needs",
     Layer.RLIMITS: "more memory, processor time, processes or files than allowed",
     Layer.WATCH: "more wall time, memory or output than allowed, from the parent's side",
 }
