@@ -181,7 +181,7 @@ class Ground:
         if not processes_seen.is_alive(pid):
             return frozenset({"killed"})
         found = {
-            "traced": processes_seen.status(pid).get("TracerPid", "0") != "0",
+            "traced": processes_seen.is_traced(pid),
             "stopped": processes_seen.is_stopped(pid),
             "limited": processes_seen.limits(pid) != self._limits,
             "slowed": os.getpriority(os.PRIO_PROCESS, pid) != self._priority,

@@ -1,6 +1,7 @@
 """Processes as the kernel shows them to everybody."""
 
 import os
+import re
 import signal
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -13,8 +14,8 @@ def children(pid: int) -> set[int]:
     """Return the processes that one has started, dead ones that nobody has asked for yet too."""
     found: set[int] = set()
     with suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            found |= {int(child) for child in (task / "children").read_text().split()}
+        for task in os.listdir(f"/proc/{pid}/task"):
+            found |= {int(child) for child in _read(f"/proc/{pid}/task/{task}/children").split()}
     return found
 
 
@@ -25,27 +26,29 @@ def descendants(pid: int) -> list[int]:
 
 def status(pid: int) -> Mapping[str, str]:
     """Return what the kernel says of a process; nothing once it is gone."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text(errors="replace")
-    except OSError:
-        return {}
-    pairs = (line.partition(":") for line in text.splitlines())
+    pairs = (line.partition(":") for line in _read(f"/proc/{pid}/status").splitlines())
     return {name: value.strip() for name, _, value in pairs}
 
 
 def is_alive(pid: int) -> bool:
     """Whether a process is there and not a zombie."""
-    return status(pid).get("State", "Z")[0] not in "ZX"
+    return _state(pid) not in "ZX"
 
 
 def is_stopped(pid: int) -> bool:
     """Whether a process was stopped."""
-    return status(pid).get("State", "Z")[0] in "Tt"
+    return _state(pid) in "Tt"
+
+
+def is_traced(pid: int) -> bool:
+    """Whether a process is being debugged."""
+    return status(pid).get("TracerPid", "0") != "0"
 
 
 def peak_bytes(pid: int) -> int:
     """Return the most memory a process has held."""
-    return int(status(pid).get("VmHWM", "0 kB").split()[0]) * 1024
+    peak = re.search(r"VmHWM:\s*(\d+)", _read(f"/proc/{pid}/status"))
+    return int(peak[1]) * 1024 if peak else 0
 
 
 def inner_pid(pid: int) -> int:
@@ -55,11 +58,8 @@ def inner_pid(pid: int) -> int:
 
 def cpu_seconds(pid: int) -> float:
     """Return the processor time a process has taken."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    fields = _fields(pid)
+    return (int(fields[11]) + int(fields[12])) / _TICKS if fields else 0.0
 
 
 def held(pid: int) -> list[str]:
@@ -74,18 +74,12 @@ def held(pid: int) -> list[str]:
 
 def mounted(pid: int) -> str:
     """Return what a process has mounted."""
-    try:
-        return Path(f"/proc/{pid}/mountinfo").read_text(errors="replace")
-    except OSError:
-        return ""
+    return _read(f"/proc/{pid}/mountinfo")
 
 
 def limits(pid: int) -> str:
     """Return the resource limits of a process, as text."""
-    try:
-        return Path(f"/proc/{pid}/limits").read_text()
-    except OSError:
-        return ""
+    return _read(f"/proc/{pid}/limits")
 
 
 def end(pids: Iterable[int]) -> None:
@@ -95,3 +89,21 @@ def end(pids: Iterable[int]) -> None:
             os.kill(pid, signal.SIGKILL)
         with suppress(ChildProcessError):
             os.waitpid(pid, 0)
+
+
+def _state(pid: int) -> str:
+    fields = _fields(pid)
+    return fields[0] if fields else "X"
+
+
+def _fields(pid: int) -> list[str]:
+    # The name in brackets may hold anything.
+    return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,7 +93,6 @@ class Walled:
         try:
             outcome = self._loop.run(self._attacked(sandbox, attack, aim, patience_s))
         finally:
-            _let_all_go_on()
             self._ground.restore(aim)
         return replace(outcome, harm=(*outcome.harm, *before.differences()))
 
@@ -107,11 +106,7 @@ class Walled:
         inputs = {"aim": aim | {"frames": frames(aim)}}
         session = sandbox.session(inputs=inputs, tools=shelf, policy=attack.policy)
         program = await _started(session, sandbox)
-        others = _living(os.getpid()) - {program}
-
-        def family() -> list[int]:
-            return sorted(_living(os.getpid()) - others)
-
+        family = _family(sandbox, program)
         watch = Watch(self._ground, family, [os.getpid(), *_zygotes(sandbox)])
         result = await _watched(session, attack, watch, patience_s)
         victim = await neighbour.harm() if neighbour else self._ground.victim_harm()
@@ -128,6 +123,8 @@ class Walled:
         seen = replace(seen, left=await _end_what_is_left(family))
         if neighbour is not None:
             await neighbour.session.close()
+        if seen.broken is not None:
+            _let_go_on(_zygotes(sandbox))
         harm += await _next_program(sandbox)
         return Outcome(seen, result, _has_begun(attack, result), tuple(harm))
 
@@ -188,7 +185,7 @@ class _Neighbour:
 
     async def harm(self) -> frozenset[str]:
         found = {
-            "traced": processes_seen.status(self.pid).get("TracerPid", "0") != "0",
+            "traced": processes_seen.is_traced(self.pid),
             "stopped": processes_seen.is_stopped(self.pid),
             "limited": processes_seen.limits(self.pid) != self.limits,
             "slowed": processes_seen.is_alive(self.pid) and os.getpriority(os.PRIO_PROCESS, self.pid) != 0,
@@ -268,9 +265,9 @@ async def _end_what_is_left(family: Callable[[], list[int]]) -> int:
     return len(left)
 
 
-def _let_all_go_on() -> None:
-    for pid in _living(os.getpid()):
-        if processes_seen.is_stopped(pid):
+def _let_go_on(stopped: Collection[int]) -> None:
+    for pid in stopped:
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
 
 
@@ -289,8 +286,20 @@ def _has_begun(attack: Attack, result: ProgramResult | None) -> bool:
     return was_ended or "began" in result.output
 
 
-def _living(pid: int) -> set[int]:
-    return {child for child in processes_seen.descendants(pid) if processes_seen.is_alive(child)}
+def _family(sandbox: Sandbox, program: int) -> Callable[[], list[int]]:
+    """Return what tells the processes of a program: itself, and all that came to be after it.
+
+    They are below it or, where their parents are gone, below the zygote or below this process.
+    """
+    forker = _forker(sandbox)
+    others = (processes_seen.children(forker) | processes_seen.children(os.getpid())) - {program}
+
+    def family() -> list[int]:
+        heads = (processes_seen.children(forker) | processes_seen.children(os.getpid())) - others
+        everybody = {below for head in heads for below in (head, *processes_seen.descendants(head))}
+        return sorted(pid for pid in everybody if processes_seen.is_alive(pid))
+
+    return family
 
 
 def _zygotes(sandbox: Sandbox) -> set[int]:

@@ -37,8 +37,7 @@ class Watch:
         for pid in self._parents:
             if not processes_seen.is_alive(pid):
                 return f"process {pid} ended"
-            traced = processes_seen.status(pid).get("TracerPid", "0") != "0"
-            if processes_seen.is_stopped(pid) or traced:
+            if processes_seen.is_stopped(pid) or processes_seen.is_traced(pid):
                 return f"process {pid} was stopped"
         return None
 
