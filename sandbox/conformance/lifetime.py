@@ -82,10 +82,9 @@ async def closing(bench: Bench) -> None:
 async def closing_while_running(bench: Bench) -> None:
     """Closing while a cell runs ends the cell with an error for whoever waits."""
     runner = scripted()
-    session = bench.session(tools=runner)
-    cell = asyncio.ensure_future(session.run("tools.wait()"))
-    await _reached(runner.reached, cell)
-    await session.close()
+    async with bench.session(tools=runner) as session:
+        cell = asyncio.ensure_future(session.run("tools.wait()"))
+        await _reached(runner.reached, cell)
     await raised(asyncio.wait_for(cell, GRACE_S), SandboxClosedError)
 
 
@@ -106,15 +105,14 @@ async def cancelling(bench: Bench) -> None:
     """Giving up a cell kills its process and leaves nothing behind."""
     await bench.run("pass")
     traces, runner = await Traces.at_rest(), scripted()
-    session = bench.session(tools=runner)
-    cell = asyncio.ensure_future(session.run("tools.wait()\nwhile True: pass"))
-    await _reached(runner.reached, cell)
-    runner.release.set()
-    cell.cancel()
-    done, _ = await asyncio.wait([cell], timeout=GRACE_S)
-    expect(bool(done) and cell.cancelled(), "CancelledError out of a cell that is given up", cell)
-    await settled(session)
-    await session.close()
+    async with bench.session(tools=runner) as session:
+        cell = asyncio.ensure_future(session.run("tools.wait()\nwhile True: pass"))
+        await _reached(runner.reached, cell)
+        runner.release.set()
+        while not runner.results:
+            await asyncio.sleep(0)
+        await _given_up(cell)
+        await settled(session)
     await traces.gone()
     await _still_usable_sandbox(bench)
 
@@ -125,11 +123,15 @@ async def cancelling_in_a_tool(bench: Bench) -> None:
     async with bench.session(tools=runner) as session:
         cell = asyncio.ensure_future(session.run("tools.wait()"))
         await _reached(runner.reached, cell)
-        cell.cancel()
-        done, _ = await asyncio.wait([cell], timeout=GRACE_S)
-        expect(bool(done) and cell.cancelled(), "CancelledError out of a cell that is given up", cell)
+        await _given_up(cell)
         expect(runner.results == [], "a tool call that is given up", runner.results)
         await settled(session)
+
+
+async def _given_up(cell: "asyncio.Future[ProgramResult]") -> None:
+    cell.cancel()
+    done, _ = await asyncio.wait([cell], timeout=GRACE_S)
+    expect(bool(done) and cell.cancelled(), "CancelledError out of a cell that is given up", cell)
 
 
 async def _reached(event: asyncio.Event, cell: "asyncio.Future[ProgramResult]") -> None:
@@ -202,18 +204,20 @@ async def closed_sandbox(bench: Bench) -> None:
     traces = await Traces.at_rest()
     sandbox, runner = bench.open_sandbox(), scripted()
     idle, busy = sandbox.session(policy=policy()), sandbox.session(tools=runner, policy=policy())
-    await still_usable(idle)
-    cell = asyncio.ensure_future(busy.run("tools.wait()\nwhile True: pass"))
-    await _reached(runner.reached, cell)
-    runner.release.set()
-    sandbox.close()
-    sandbox.close()
-    kinds = (SandboxClosedError, SandboxUnavailableError)
-    await raised(asyncio.wait_for(cell, GRACE_S), *kinds)
-    await raised(idle.run("print(1)"), *kinds)
-    await raised(_fresh(sandbox), *kinds)
-    for session in (idle, busy):
-        await session.close()
+    try:
+        async with idle, busy:
+            await still_usable(idle)
+            cell = asyncio.ensure_future(busy.run("tools.wait()\nwhile True: pass"))
+            await _reached(runner.reached, cell)
+            runner.release.set()
+            sandbox.close()
+            sandbox.close()
+            kinds = (SandboxClosedError, SandboxUnavailableError)
+            await raised(asyncio.wait_for(cell, GRACE_S), *kinds)
+            await raised(idle.run("print(1)"), *kinds)
+            await raised(_fresh(sandbox), *kinds)
+    finally:
+        sandbox.close()
     await traces.gone()
 
 
