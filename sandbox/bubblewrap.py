@@ -9,7 +9,7 @@ import sys
 
 from spatial_agent.sandbox.environment import Layer
 from spatial_agent.sandbox.kernel import bwrap, landlock, seccomp
-from spatial_agent.sandbox.messages import READ_FD, WRITE_FD
+from spatial_agent.sandbox.messages import NOT_ENCLOSED, READ_FD, WRITE_FD
 from spatial_agent.sandbox.piped import ENVIRONMENT, Ends, PipedLauncher, PipedProcess
 from spatial_agent.sandbox.policy import SandboxPolicy
 from spatial_agent.tools.errors import SandboxUnavailableError
@@ -18,10 +18,6 @@ from spatial_agent.tools.errors import SandboxUnavailableError
 LAYERS = frozenset({Layer.NAMESPACES, Layer.IDENTITY, Layer.LANDLOCK, Layer.SECCOMP, Layer.RLIMITS})
 #: Bubblewrap ends with this plus the number of the signal that ended the program.
 _FIRST_SIGNAL = 128
-#: Longest message from the parent, whom the process of a session trusts.
-_MESSAGE_BYTES = 2**31
-#: A child that could not go behind its walls ends with this.
-NOT_ENCLOSED = 97
 _CPU_SLACK_S = 0.5
 _START = "from spatial_agent.sandbox.bubblewrap import child; child()"
 
@@ -87,7 +83,6 @@ def child() -> None:
     worker.preload()
     os.environ.clear()  # noqa: TID251 - programs see none at all
     Ends(**order["ends"]).take(order["limits"]["session_s"])
-    code = NOT_ENCLOSED
     try:
         layers = frozenset(map(Layer, order["layers"]))
         # The kernel counts what starting took as well, and counts it in ticks.
@@ -95,9 +90,6 @@ def child() -> None:
         mapped = limits.mapped_bytes()
         withdraw(layers)
         enclose(SandboxPolicy(**order["limits"]), layers, mapped, READ_FD, WRITE_FD)
-        worker.serve(worker.Channel(READ_FD, WRITE_FD, _MESSAGE_BYTES))
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    finally:
-        os._exit(code)
+    except BaseException:
+        os._exit(NOT_ENCLOSED)
+    worker.serve_to_end()

@@ -32,6 +32,8 @@ from spatial_agent.tools.value_file import VALUE_CLASSES
 
 #: Descriptors of the two pipes in the process of a session: what it reads from, what it writes to.
 READ_FD, WRITE_FD = 3, 4
+#: Exit codes of that process: a message made no sense or found no room, the walls did not go up.
+BROKEN_FRAME, NO_MEMORY, NOT_ENCLOSED = 3, 4, 97
 
 MOST_TEXT = 2**20  # Characters of one `Text`: longer output goes in several.
 MOST_SOURCE = 100_000  # Characters of the source of a cell.

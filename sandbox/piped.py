@@ -17,10 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from spatial_agent.sandbox.kernel import privileges
 from spatial_agent.sandbox.kernel.usage import Usage, usage_of
 from spatial_agent.sandbox.launch import Exit
-from spatial_agent.sandbox.messages import READ_FD, WRITE_FD
+from spatial_agent.sandbox.messages import WRITE_FD
 from spatial_agent.sandbox.stream import readable
 from spatial_agent.tools.errors import SandboxUnavailableError
 
@@ -59,12 +58,12 @@ class Ends:
         Args:
             session_s: Wall time after which the process ends whatever anybody does.
         """
+        from spatial_agent.sandbox.worker import take_pipes
+
         signal.setitimer(signal.ITIMER_REAL, session_s + _ALARM_LATE_S)
         with socket.socket(fileno=self.line_fd) as line:
             line.send(_UP)
-        os.dup2(self.read_fd, READ_FD)
-        os.dup2(self.write_fd, WRITE_FD)
-        privileges.keep_only({READ_FD, WRITE_FD})
+        take_pipes(self.read_fd, self.write_fd)
 
 
 class PipedProcess:
@@ -146,10 +145,14 @@ class PipedProcess:
         if self._closed:
             return
         self._closed = True
-        if self._exit is not None:
-            self._exit.cancel()
         self.end()
-        for descriptor in (self.read_fd, self.write_fd, self._pidfd, self._outer_pidfd):
+        if self._exit is None or self._exit.done():
+            os.close(self._outer_pidfd)
+        else:
+            # Whoever waits for it has to be gone before its number may be used again.
+            self._exit.add_done_callback(lambda _: os.close(self._outer_pidfd))
+            self._exit.cancel()
+        for descriptor in (self.read_fd, self.write_fd, self._pidfd):
             os.close(descriptor)
 
     async def _wait(self) -> Exit:

@@ -19,6 +19,7 @@ from spatial_agent.sandbox.environment import ProgramAnswer, ProgramError
 from spatial_agent.sandbox.failures import Failures
 from spatial_agent.sandbox.interrupts import INTERRUPTS
 from spatial_agent.sandbox.messages import (
+    BROKEN_FRAME,
     Call,
     Cell,
     Done,
@@ -40,8 +41,6 @@ from spatial_agent.tools.errors import WireError
 
 #: Name of the module that programs are; dataclasses and pickles of values look it up.
 MODULE = "__program__"
-#: Exit code of a process whose parent sent something that is no message.
-BROKEN_FRAME = 3
 #: Kept back, so that there is room to say that there is none.
 _RESERVE_BYTES = 4 * 2**20
 _WAY_OUT = "programs end by reaching their end; give the result by answer(value, unit=...)"

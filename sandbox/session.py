@@ -35,11 +35,11 @@ WATCH_INTERVAL_S = 0.02
 GRACE_S = 0.5
 #: Time a started process may take to be ready.
 READY_S = 60.0
-#: The child ends with it when a frame of its parent's makes no sense, or its walls did not go up.
+#: What the exit codes of a session's process say.
 _CHILD_ERRORS = {
-    3: "it did not understand its parent",
-    4: "a message from its parent found no room in memory",
-    97: "its walls did not go up",
+    messages.BROKEN_FRAME: "it did not understand its parent",
+    messages.NO_MEMORY: "a message from its parent found no room in memory",
+    messages.NOT_ENCLOSED: "its walls did not go up",
 }
 #: Memory that counts as held without being the program's: pages of libraries it is the first to touch.
 _TOUCHED_BYTES = 32 * 2**20

@@ -6,12 +6,10 @@ of that keeps it from a file, the network or another process.
 
 import json
 import logging
-import os
 import sys
 
 from spatial_agent.sandbox.environment import Layer
 from spatial_agent.sandbox.kernel import privileges
-from spatial_agent.sandbox.messages import READ_FD, WRITE_FD
 from spatial_agent.sandbox.piped import Ends, PipedLauncher, PipedProcess
 from spatial_agent.sandbox.policy import SandboxPolicy
 from spatial_agent.tools.errors import ConfigurationError
@@ -71,10 +69,4 @@ def child() -> None:
     order = json.loads(sys.argv[1])
     worker.preload()
     Ends(**order["ends"]).take(order["session_s"])
-    code = 0
-    try:
-        worker.serve(worker.Channel(READ_FD, WRITE_FD, _MESSAGE_BYTES))
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    finally:
-        os._exit(code)
+    worker.serve_to_end()

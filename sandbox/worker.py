@@ -4,15 +4,18 @@ After its walls are up it reads, writes and computes, and nothing else: `preload
 whatever would be imported late.
 """
 
+import fcntl
 import os
-import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
 from spatial_agent.sandbox.interrupts import INTERRUPTS
+from spatial_agent.sandbox.kernel import privileges
 from spatial_agent.sandbox.messages import (
+    BROKEN_FRAME,
+    NO_MEMORY,
     READ_FD,
     WRITE_FD,
     Cell,
@@ -24,12 +27,10 @@ from spatial_agent.sandbox.messages import (
     to_parent,
 )
 from spatial_agent.sandbox.preloading import import_everything
-from spatial_agent.sandbox.program import BROKEN_FRAME, ChannelEndError, Program
+from spatial_agent.sandbox.program import ChannelEndError, Program
 from spatial_agent.sandbox.wire import FrameReader
 from spatial_agent.tools.errors import WireError
 
-#: Exit code of a process in which a message from its parent found no room.
-NO_MEMORY = 4
 _READ_BYTES = 2**18
 #: Longest message from the parent, whom the process of a session trusts.
 _MESSAGE_BYTES = 2**31
@@ -160,23 +161,9 @@ def serve_to_end() -> NoReturn:
         os._exit(code if isinstance(code, int) else 1)
 
 
-def main() -> None:
-    """Serve the descriptors `READ_FD` and `WRITE_FD`; two numbers as arguments stand for others."""
-    if len(sys.argv) == 3:
-        _take_descriptors(int(sys.argv[1]), int(sys.argv[2]))
-    preload()
-    serve_to_end()
-
-
-def _take_descriptors(read_fd: int, write_fd: int) -> None:
-    """Give two descriptors the numbers of the pipes, even where one of them has the other's."""
-    high = [os.dup(read_fd), os.dup(write_fd)]
-    while min(high) <= WRITE_FD:
-        high = [os.dup(descriptor) for descriptor in high]
+def take_pipes(read_fd: int, write_fd: int) -> None:
+    """Give two pipes the numbers `READ_FD` and `WRITE_FD`, whatever they had, and close everything else."""
+    high = [fcntl.fcntl(number, fcntl.F_DUPFD, WRITE_FD + 1) for number in (read_fd, write_fd)]
     os.dup2(high[0], READ_FD)
     os.dup2(high[1], WRITE_FD)
-    os.closerange(WRITE_FD + 1, max(high) + 1)
-
-
-if __name__ == "__main__":
-    main()
+    privileges.keep_only({READ_FD, WRITE_FD})

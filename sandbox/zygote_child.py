@@ -12,13 +12,11 @@ from spatial_agent.sandbox import messages, worker
 from spatial_agent.sandbox.enclosure import enclose, withdraw
 from spatial_agent.sandbox.environment import Layer
 from spatial_agent.sandbox.kernel import privileges
-from spatial_agent.sandbox.messages import READ_FD, WRITE_FD
+from spatial_agent.sandbox.messages import NOT_ENCLOSED, READ_FD, WRITE_FD
 from spatial_agent.sandbox.policy import SandboxPolicy
 
 #: Longest order, in bytes; one is a policy's few numbers.
 ORDER_BYTES = 16_384
-#: A child that could not go behind its walls ends with this.
-_NOT_ENCLOSED = 97
 
 
 def become_child(line: socket.socket, layers: frozenset[Layer], mapped: int) -> NoReturn:
@@ -42,10 +40,10 @@ def become_child(line: socket.socket, layers: frozenset[Layer], mapped: int) -> 
         order, descriptors, _, _ = socket.recv_fds(line, ORDER_BYTES, 2)
         if not order:
             os._exit(0)
-        _take_descriptors(*descriptors)
+        worker.take_pipes(*descriptors)
         enclose(SandboxPolicy(**json.loads(order)), layers, mapped, READ_FD, WRITE_FD)
     except BaseException:
-        os._exit(_NOT_ENCLOSED)
+        os._exit(NOT_ENCLOSED)
     worker.serve_to_end()
 
 
@@ -59,13 +57,3 @@ def _rehearse() -> None:
     worker.serve(worker.Channel(from_parent, to_parent, 2 * messages.HEADROOM_BYTES))
     for descriptor in (from_parent, from_child, to_parent):
         os.close(descriptor)
-
-
-def _take_descriptors(read_fd: int, write_fd: int) -> None:
-    """Give the two pipes their numbers, whatever they had before, and close everything else."""
-    high = os.dup(read_fd), os.dup(write_fd)
-    while min(high) <= WRITE_FD:
-        high = os.dup(high[0]), os.dup(high[1])
-    os.dup2(high[0], READ_FD)
-    os.dup2(high[1], WRITE_FD)
-    privileges.keep_only({READ_FD, WRITE_FD})

@@ -14,6 +14,8 @@ import pytest
 
 from spatial_agent.sandbox.environment import ProgramAnswer
 from spatial_agent.sandbox.messages import (
+    BROKEN_FRAME,
+    NO_MEMORY,
     Call,
     Cell,
     Done,
@@ -29,15 +31,21 @@ from spatial_agent.sandbox.messages import (
     to_child,
 )
 from spatial_agent.sandbox.policy import IMPORTS
-from spatial_agent.sandbox.program import BROKEN_FRAME
 from spatial_agent.sandbox.wire import FrameReader
-from spatial_agent.sandbox.worker import NO_MEMORY, Channel, serve
+from spatial_agent.sandbox.worker import Channel, serve
 
 #: After this a process that hangs is killed, so that no test does.
 PATIENCE_S = 60.0
 MEGA = 2**20
 SETUP = Setup(tuple(IMPORTS), {"n": 7}, 20_000, 4 * MEGA, 2, True)
-MODULE = ("-E", "-P", "-m", "spatial_agent.sandbox.worker")
+START = """
+import sys
+from spatial_agent.sandbox import worker
+worker.take_pipes(*map(int, sys.argv[1:]))
+worker.preload()
+worker.serve_to_end()
+"""
+MODULE = ("-E", "-P", "-c", START)
 #: Gives the two pipes each other's number before it serves.
 SWAPPED = """
 import fcntl, os, sys
@@ -45,8 +53,9 @@ from spatial_agent.sandbox import worker
 read_fd, write_fd = (fcntl.fcntl(int(number), fcntl.F_DUPFD, 20) for number in sys.argv[1:])
 os.dup2(read_fd, worker.WRITE_FD)
 os.dup2(write_fd, worker.READ_FD)
-sys.argv = ["worker", str(worker.WRITE_FD), str(worker.READ_FD)]
-worker.main()
+worker.take_pipes(worker.WRITE_FD, worker.READ_FD)
+worker.preload()
+worker.serve_to_end()
 """
 
 
