@@ -60,6 +60,6 @@ def enclose(
         SandboxUnavailableError: If it has not got one.
     """
     if Layer.RLIMITS in layers:
-        limits.apply(policy, mapped, max(read_fd, write_fd) + 1)
+        limits.apply(policy, mapped)
     if Layer.SECCOMP in layers:
         seccomp.install_allow_list(read_fd, write_fd)

@@ -117,12 +117,7 @@ class PipedProcess:
         if now.peak_bytes == 0:
             return Usage()
         self._now = now
-        held, cpu_seconds = self._before.memory_bytes, self._before.cpu_seconds
-        return Usage(
-            max(0, now.memory_bytes - held),
-            max(0, now.peak_bytes - held),
-            max(0.0, now.cpu_seconds - cpu_seconds),
-        )
+        return now.since(self._before)
 
     async def wait(self) -> Exit:
         """Wait until it is gone; its processor time is that of the last look at its usage.

@@ -74,10 +74,7 @@ class ZygoteProcess:
 
     def usage(self) -> Usage:
         """Return what it uses beyond what its fork began with."""
-        now = usage_of(self._pid)
-        before = self._start.memory_bytes
-        cpu = max(0.0, now.cpu_seconds - self._start.cpu_seconds)
-        return Usage(max(0, now.memory_bytes - before), max(0, now.peak_bytes - before), cpu)
+        return usage_of(self._pid).since(self._start)
 
     async def wait(self) -> Exit:
         """Wait until the zygote has said how it ended."""

@@ -65,13 +65,17 @@ class Server:
         control: Where orders come from; everything ends when its other side is closed.
         layers: The walls that go up for each child.
         mapped: Bytes of address space a child starts with.
+        numbering: Descriptor of the zygote's own process numbering, or None where it has none.
     """
 
-    def __init__(self, control: socket.socket, layers: frozenset[Layer], mapped: int) -> None:
+    def __init__(
+        self, control: socket.socket, layers: frozenset[Layer], mapped: int, numbering: int | None
+    ) -> None:
         """Start with no child."""
         self._control = control
         self._layers = layers
         self._mapped = mapped
+        self._numbering = numbering
         self._children: dict[int, Child] = {}
         self._spare: Spare | None = None
         self._poll = select.poll()
@@ -137,6 +141,8 @@ class Server:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             try:
+                if self._numbering is not None:
+                    namespaces.number_children_anew(self._numbering)
                 pid = os.fork()
             except OSError:
                 ours.close()
@@ -174,7 +180,9 @@ def main() -> None:
         worker.preload()
         layers = _go_behind(wanted, control)
         mapped = limits.mapped_bytes()
+        numbering = None
         if Layer.NAMESPACES in layers:
+            numbering = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
             namespaces.empty_root()
     except (OSError, SandboxUnavailableError) as error:
         _say(control, {"failure": f"{type(error).__name__}: {error}"})
@@ -184,7 +192,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     _say(control, {"layers": sorted(layers)})
-    Server(control, layers, mapped).serve()
+    Server(control, layers, mapped, numbering).serve()
     # As the first process of its namespace it takes every child with it.
     os._exit(0)
 

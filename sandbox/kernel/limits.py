@@ -9,15 +9,16 @@ from spatial_agent.sandbox.policy import SandboxPolicy
 _SLACK_BYTES = 16 * 2**20
 _STACK_BYTES = 8 * 2**20
 _RLIMIT_MSGQUEUE = 12
+#: Numbers of the two pipes to the parent; those below are free.
+_PIPES = (3, 4)
 
 
-def apply(policy: SandboxPolicy, mapped: int, descriptors: int) -> None:
+def apply(policy: SandboxPolicy, mapped: int) -> None:
     """Limit the calling process for good.
 
     Args:
         policy: What is allowed.
         mapped: Bytes of address space that were taken before anything of the program's was loaded.
-        descriptors: Number that the first file a program opens would get.
     """
     memory = mapped + policy.memory_mb * 2**20 + _SLACK_BYTES
     cpu = math.ceil(policy.cpu_s)
@@ -26,7 +27,7 @@ def apply(policy: SandboxPolicy, mapped: int, descriptors: int) -> None:
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NPROC: 0,
-        resource.RLIMIT_NOFILE: descriptors + policy.open_files,
+        resource.RLIMIT_NOFILE: _first_refused(policy.open_files),
         resource.RLIMIT_MEMLOCK: 0,
         resource.RLIMIT_STACK: _STACK_BYTES,
         _RLIMIT_MSGQUEUE: 0,
@@ -34,6 +35,11 @@ def apply(policy: SandboxPolicy, mapped: int, descriptors: int) -> None:
         resource.setrlimit(kind, (limit, limit))
     # At the first the kernel ends the process in a way that names the limit, at the second in any case.
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
+
+
+def _first_refused(files: int) -> int:
+    """Return the number that no descriptor gets any more; the pipes, 3 and 4, are open already and stay."""
+    return files if files <= _PIPES[0] else files + len(_PIPES)
 
 
 def mapped_bytes() -> int:

@@ -51,6 +51,20 @@ def enter_as_root() -> None:
     call("unshare", _ALL)
 
 
+def number_children_anew(own: int) -> None:
+    """Have the next child be the first process of a numbering of its own, where it sees nobody else.
+
+    Args:
+        own: Descriptor of this process's own numbering (``/proc/self/ns/pid``).
+
+    Raises:
+        OSError: If the kernel refuses.
+    """
+    # What was asked for the child before stands in the way of asking again.
+    call("setns", own, NEW_PIDS)
+    call("unshare", NEW_PIDS)
+
+
 def own_ipc() -> None:
     """Leave the shared memory, semaphores and queues of others behind."""
     call("unshare", NEW_IPC)

@@ -4,19 +4,23 @@ import ctypes
 import os
 import signal
 from collections.abc import Collection
+from contextlib import suppress
 
+from spatial_agent.sandbox.kernel import syscalls
 from spatial_agent.sandbox.kernel.libc import call
 
 #: The user and group that own nothing.
 NOBODY = 65534
 _SET_PDEATHSIG, _SET_DUMPABLE = 1, 4
 _CAPBSET_DROP, _CAPBSET_READ = 24, 23
-_SET_SECUREBITS, _SET_NO_NEW_PRIVS = 28, 38
+_SET_SECUREBITS = 28
 _CAP_AMBIENT, _CAP_AMBIENT_CLEAR_ALL = 47, 4
 #: Root has no privileges, setting a user id changes none, none is kept, none is ambient; each locked.
 _SECURE_BITS = 0b1110_1111
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAP_SETPCAP = 8
+_SET_MEMORY_DENY_WRITE_EXECUTE, _REFUSE_EXECUTE_GAIN = 65, 1
+_JOIN_NEW_SESSION_KEYRING = 1
 
 
 def prctl(option: int, argument: int = 0, second: int = 0) -> int:
@@ -29,7 +33,7 @@ def prctl(option: int, argument: int = 0, second: int = 0) -> int:
 
 
 def give_up() -> None:
-    """Become nobody, without a capability, and make sure that nothing ever gives one back.
+    """Become nobody, without a capability or key or new machine code, and make sure that it stays so.
 
     Raises:
         OSError: If the kernel refuses.
@@ -38,7 +42,12 @@ def give_up() -> None:
         prctl(_SET_SECUREBITS, _SECURE_BITS)
     become_nobody()
     drop_capabilities()
-    prctl(_SET_NO_NEW_PRIVS, 1)
+    syscalls.set_no_new_privileges()
+    # Kernels before 6.3 know nothing of the first, and containers may forbid the second.
+    with suppress(OSError):
+        prctl(_SET_MEMORY_DENY_WRITE_EXECUTE, _REFUSE_EXECUTE_GAIN)
+    with suppress(OSError):
+        syscalls.call("keyctl", _JOIN_NEW_SESSION_KEYRING, 0)
     # Nobody looks into this process, not even one of the same user.
     prctl(_SET_DUMPABLE, 0)
 

@@ -18,6 +18,14 @@ class Usage:
     peak_bytes: int = 0
     cpu_seconds: float = 0.0
 
+    def since(self, before: "Usage") -> "Usage":
+        """Return what was used beyond what was used before."""
+        return Usage(
+            max(0, self.memory_bytes - before.memory_bytes),
+            max(0, self.peak_bytes - before.memory_bytes),
+            max(0.0, self.cpu_seconds - before.cpu_seconds),
+        )
+
 
 def usage_of(pid: int) -> Usage:
     """Return what a process uses; nothing at all once it is gone."""
