@@ -203,10 +203,10 @@ def _go_behind(wanted: frozenset[Layer], control: socket.socket) -> frozenset[La
     threads = len(os.listdir("/proc/self/task"))
     if threads != 1:
         raise SandboxUnavailableError(f"the zygote has {threads} threads; it must have one to be forked")
-    if Layer.NAMESPACES not in wanted:
-        return wanted
-    way = _way_in(Layer.IDENTITY in wanted)
+    way = _way_in(Layer.IDENTITY in wanted) if Layer.NAMESPACES in wanted else None
     if way is None:
+        # Whichever walls are left out, this machine stays what it is.
+        namespaces.keep_mounts_apart()
         return wanted - {Layer.NAMESPACES}
     way()
     _go_on_as_first_process(control)

@@ -4,6 +4,7 @@ What is entered holds for the calling process and whatever it starts. Entering n
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from spatial_agent.sandbox.kernel.libc import call
@@ -49,6 +50,13 @@ def enter_as_root() -> None:
         OSError: If this process may not.
     """
     call("unshare", _ALL)
+
+
+def keep_mounts_apart() -> None:
+    """Make sure that what is mounted here, or called, is so for nobody else; without effect unless root."""
+    with suppress(PermissionError):
+        call("unshare", NEW_MOUNTS | NEW_HOST_NAME)
+        call("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
 
 
 def number_children_anew(own: int) -> None:

@@ -230,3 +230,23 @@ def test_each_wall_can_be_left_out_to_see_what_it_is_good_for(missing: Layer) ->
         assert run(sandbox, "answer(1)").error is None
     finally:
         sandbox.close()
+
+
+MOUNT = """
+ctypes = np._core._internal.ctypes
+libc = ctypes.CDLL(None)
+answer(libc.mount(b"x", b"/tmp", b"tmpfs", 0, None) + libc.sethostname(b"renamed", 7))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts without a namespace of its own")
+def test_without_any_wall_root_still_leaves_the_machine_as_it_is() -> None:
+    before = Path("/proc/self/mountinfo").read_text(), os.uname().nodename
+    sandbox = open_zygote_sandbox(frozenset())
+    try:
+        answer = run(sandbox, MOUNT).answer
+    finally:
+        sandbox.close()
+    assert answer is not None
+    assert answer.value == 0
+    assert (Path("/proc/self/mountinfo").read_text(), os.uname().nodename) == before
