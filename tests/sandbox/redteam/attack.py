@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from spatial_agent.sandbox.environment import Layer
 from spatial_agent.sandbox.policy import SandboxPolicy
 
 #: Small limits, so that hitting one takes little time and harms nobody.
@@ -22,7 +21,7 @@ QUICK = SandboxPolicy(
 #: The same with little memory.
 SMALL = replace(QUICK, memory_mb=32)
 #: A program that has come back is watched from the first to the second for what it still does, where asked.
-IDLE_S = (0.6, 0.9)
+IDLE_S = (0.4, 0.6)
 #: What a program of the model has anyway, once it got round the check: the interpreter and the C library.
 WAY_IN = """\
 import random
@@ -59,7 +58,7 @@ class Observation:
         secrets: What it must not learn, by name.
         said: Everything that came back: text, answer, error, captions.
         answer: What it answered.
-        stuck: Whether it had not come back when patience ended.
+        stuck: Whether it had not come back when patience, or its whole session, ended.
         broken: What became of the parent, where it did not stay as it was.
         received: What arrived at the listeners and queues.
         changed: Which canaries are not what they were.
@@ -109,10 +108,11 @@ class Attack:
         subject: Group it belongs to.
         source: Its text, without the way in.
         succeeded: Sees from outside whether it did what it wanted.
-        layers: The walls that hold it, each of them alone, in order.
-        root_layers: Those that do so where the sandbox was started by root.
         always: What of the construction holds it, whichever wall is down; empty if nothing does.
         single: Why one wall alone has to do; empty where it does not.
+        rests_on: Facility of the kernel that some machines switch off; empty if it works everywhere.
+        imports_late: Whether it imports what is not loaded yet; then whoever may not read Python's own files
+            cannot make it.
         needs_root: Whether only root can do it outside a sandbox.
         policy: Limits of its session.
         patience_s: Time after which a program that has not come back is seen to be stuck.
@@ -126,10 +126,10 @@ class Attack:
     subject: str
     source: str
     succeeded: Proof
-    layers: tuple[Layer, ...] = ()
-    root_layers: tuple[Layer, ...] = ()
     always: str = ""
     single: str = ""
+    rests_on: str = ""
+    imports_late: bool = False
     needs_root: bool = False
     policy: SandboxPolicy = QUICK
     patience_s: float = 1.0

@@ -16,7 +16,7 @@ class _Acting:
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[object, ...]:
         return os.mkdir, (self._path,)
 
 

@@ -70,8 +70,8 @@ class Plain:
             time.sleep(IDLE_S[1] - IDLE_S[0])
             watch.end_idle()
         told = report or {"answer": None, "calls": 0, "images": 0}
-        seen = watch.observe(
-            aim,
+        seen = replace(
+            watch.observe(aim),
             said=" ".join(str(part) for part in told.values()),
             answer=told["answer"],
             stuck=report is None and processes_seen.is_alive(parent),
@@ -96,7 +96,9 @@ class Plain:
         """Return how many processes are there after the parent has killed its program."""
         programs = processes_seen.descendants(parent)[:1]
         processes_seen.end(programs)
-        return len([pid for pid in processes_seen.descendants(self._process.pid) if self._counts(pid, parent)])
+        return len(
+            [pid for pid in processes_seen.descendants(self._process.pid) if self._counts(pid, parent)]
+        )
 
     @staticmethod
     def _counts(pid: int, parent: int) -> bool:

@@ -110,11 +110,11 @@ class Walled:
         watch = Watch(self._ground, family, [os.getpid(), *_zygotes(sandbox)])
         result = await _watched(session, attack, watch, patience_s)
         victim = await neighbour.harm() if neighbour else self._ground.victim_harm()
-        seen = watch.observe(
-            aim,
+        seen = replace(
+            watch.observe(aim),
             said=_said(result),
             answer=result.answer.value if result and result.answer else None,
-            stuck=result is None,
+            stuck=result is None or _ran_to_the_last(result),
             victim=victim,
             calls=shelf.calls + len(result.images if result else ()),
         )
@@ -135,8 +135,8 @@ class Walled:
             await asyncio.sleep(0.001)
 
     def _is_quiet(self) -> bool:
-        spares = [processes_seen.children(_forker(sandbox)) for sandbox in self._sandboxes.values()]
-        return all(len(spare) == 1 for spare in spares)
+        forkers = [_forker(sandbox) for sandbox in self._sandboxes.values()]
+        return all(sum(map(processes_seen.is_alive, processes_seen.children(pid))) == 1 for pid in forkers)
 
     def close(self) -> None:
         """Close every sandbox."""
@@ -228,12 +228,19 @@ async def _watched(
 
 async def _next_cell(session: SandboxSession, attack: Attack) -> list[str]:
     """Return what is wrong with the session, if it says that it can go on."""
-    if session.closed is not None or attack.ruins_session or attack.neighbour:
+    if _is_closed(session) or attack.ruins_session or attack.neighbour:
         return []
     result = await session.run("answer(2 + 2)")
     if result.answer is not None and result.answer.value == 4:
         return []
+    if _is_closed(session) and result.error is not None:
+        # Clearly closed will do as well.
+        return []
     return [f"the next cell: {result.answer}, {result.error}"]
+
+
+def _is_closed(session: SandboxSession) -> bool:
+    return session.closed is not None
 
 
 async def _next_program(sandbox: Sandbox) -> list[str]:
@@ -269,6 +276,10 @@ def _let_go_on(stopped: Collection[int]) -> None:
     for pid in stopped:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
+
+
+def _ran_to_the_last(result: ProgramResult) -> bool:
+    return result.error is not None and result.error.limit == "session"
 
 
 def _said(result: ProgramResult | None) -> str:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
 
 from tests.sandbox.redteam import processes_seen
 from tests.sandbox.redteam.attack import Observation
@@ -64,8 +63,8 @@ class Watch:
         if self._idle_from is not None:
             self._idle_cpu_seconds = max(0.0, self.cpu_seconds() - self._idle_from)
 
-    def observe(self, aim: Mapping[str, Any], **told: Any) -> Observation:
-        """Look at everything, and return it with what the program itself said."""
+    def observe(self, aim: Mapping[str, object]) -> Observation:
+        """Look at everything; what the program itself said is for others to add."""
         self.glance()
         programs = [pid for pid in self._family() if processes_seen.is_alive(pid)]
         return Observation(
@@ -82,7 +81,6 @@ class Watch:
             grown_bytes=self._grown_bytes,
             parent_grown_bytes=self._parent_grown_bytes,
             idle_cpu_seconds=self._idle_cpu_seconds,
-            **told,
         )
 
 

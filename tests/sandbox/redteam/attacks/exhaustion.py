@@ -2,36 +2,33 @@
 
 from dataclasses import replace
 
-from spatial_agent.sandbox.environment import Layer
 from tests.sandbox.redteam.attack import QUICK, Attack
 from tests.sandbox.redteam.proofs import burns_on, floods, holds, never_returns
 
 _SUBJECT = "time and output"
-_TIME = replace(QUICK, wall_s=0.1, cpu_s=1.0, session_s=1.5)
+_TIME = replace(QUICK, wall_s=0.1, cpu_s=1.0)
+_SLEEP = replace(_TIME, session_s=2.0)
 _DEADLINE = "the zygote ends every session at its deadline, whatever anybody says"
-_BURNS = (Layer.RLIMITS, Layer.WATCH)
+_ASLEEP = "who sleeps takes no processor time; without the watch the zygote ends it at the session's deadline"
 
 
-def _endless(name: str, source: str, layers: tuple[Layer, ...] = _BURNS, uses_way_in: bool = False) -> Attack:
+def _endless(name: str, source: str, uses_way_in: bool = False) -> Attack:
     return Attack(
-        name,
-        _SUBJECT,
-        source,
-        never_returns,
-        layers,
-        always=_DEADLINE,
-        policy=_TIME,
-        patience_s=0.6,
-        uses_way_in=uses_way_in,
+        name, _SUBJECT, source, never_returns, policy=_TIME, patience_s=0.6, uses_way_in=uses_way_in
     )
+
+
+def _asleep(name: str, source: str, uses_way_in: bool = False) -> Attack:
+    return replace(_endless(name, source, uses_way_in), policy=_SLEEP, single=_ASLEEP)
 
 
 ATTACKS = (
     _endless("loop for ever", "while True:\n    pass\n"),
-    _endless("sleep for ever", "import time\nwhile True:\n    time.sleep(3600)\n", (Layer.WATCH,)),
+    _asleep("sleep for ever", "import time\nwhile True:\n    time.sleep(3600)\n"),
     _endless(
         "catch whatever should end it",
-        "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass\n",
+        "while True:\n    try:\n        while True:\n            pass\n"
+        "    except BaseException:\n        pass\n",
     ),
     _endless("loop where Python cannot be interrupted", "sum(range(10**15))\n"),
     _endless("raise a number to a huge power", "print(len(str(3 ** (3 ** 19))))\n"),
@@ -49,7 +46,7 @@ while True:
 """,
         uses_way_in=True,
     ),
-    _endless(
+    _asleep(
         "block every signal and sleep",
         """\
 everything = set(range(1, 65)) - {32, 33}
@@ -57,12 +54,12 @@ sys.modules["_signal"].pthread_sigmask(0, everything)
 while True:
     sys.modules["time"].sleep(3600)
 """,
-        (Layer.WATCH,),
         uses_way_in=True,
     ),
     _endless(
         "an exception whose text never ends",
-        "class Endless(Exception):\n    def __str__(self):\n        while True:\n            pass\nraise Endless\n",
+        "class Endless(Exception):\n    def __str__(self):\n        while True:\n            pass\n"
+        "raise Endless\n",
     ),
     _endless(
         "an exception whose text never ends and cannot be interrupted",
@@ -72,14 +69,14 @@ while True:
     ),
     _endless(
         "a destructor that never ends",
-        "class Endless:\n    def __del__(self):\n        while True:\n            pass\nkept = Endless()\ndel kept\n",
+        "class Endless:\n    def __del__(self):\n        while True:\n            pass\n"
+        "kept = Endless()\ndel kept\n",
     ),
     Attack(
         "print without end",
         _SUBJECT,
         "for _ in range(2000):\n    print('x' * 10_000)\n",
         floods(1_000_000),
-        (Layer.WATCH,),
         uses_way_in=False,
         patience_s=10.0,
     ),
@@ -102,9 +99,9 @@ while True:
     Attack(
         "open descriptors without end",
         _SUBJECT,
-        "count = sum(kernel('fcntl', 4, 0, 10) >= 0 for _ in range(500))\nif count > 100:\n    print(aim['claim'])\n",
+        "count = sum(kernel('fcntl', 4, 0, 10) >= 0 for _ in range(500))\n"
+        "if count > 100:\n    print(aim['claim'])\n",
         holds("pipe:", 100),
-        (Layer.SECCOMP, Layer.RLIMITS),
     ),
     Attack(
         "burn on after it has answered",
@@ -117,7 +114,7 @@ while True:
 """,
         burns_on,
         always=_DEADLINE,
-        policy=replace(QUICK, session_s=0.4),
+        policy=replace(QUICK, session_s=0.25),
         lingers=True,
         ruins_session=True,
     ),

@@ -1,13 +1,9 @@
 """Attacks on files: reading, writing, links, and finding out what is there."""
 
-from spatial_agent.sandbox.environment import Layer
 from tests.sandbox.redteam.attack import Attack
 from tests.sandbox.redteam.proofs import changes, leaks
 
 _SUBJECT = "files"
-_WALLS = (Layer.NAMESPACES, Layer.LANDLOCK, Layer.SECCOMP)
-#: Walls that do not stand on Landlock, which has no rule for it.
-_NO_RULE = (Layer.NAMESPACES, Layer.SECCOMP)
 
 ATTACKS = (
     Attack(
@@ -15,7 +11,6 @@ ATTACKS = (
         _SUBJECT,
         "print(sys.modules['io'].open(aim['secret']).read(64))\n",
         leaks(),
-        _WALLS,
     ),
     Attack(
         "read a file by plain system calls",
@@ -27,7 +22,6 @@ kernel("read", descriptor, buffer, 64)
 print(buffer.value.decode())
 """,
         leaks(),
-        (*_WALLS, Layer.RLIMITS),
     ),
     Attack(
         "read a file through the descriptor of its own pipe",
@@ -41,7 +35,6 @@ kernel("read", descriptor, buffer, 64)
 print(descriptor, buffer.value.decode())
 """,
         leaks(),
-        _WALLS,
         ruins_session=True,
     ),
     Attack(
@@ -55,7 +48,6 @@ kernel("read", descriptor, buffer, 64)
 print(buffer.value.decode())
 """,
         leaks(),
-        _WALLS,
         ruins_session=True,
     ),
     Attack(
@@ -63,7 +55,6 @@ print(buffer.value.decode())
         _SUBJECT,
         "room()\nprint(os.read(os.open(aim['link'], os.O_RDONLY), 64))\n",
         leaks(),
-        _WALLS,
         ruins_session=True,
     ),
     Attack(
@@ -84,8 +75,6 @@ kernel("read", descriptor, buffer, 64)
 print(buffer.value.decode())
 """,
         leaks(),
-        _WALLS,
-        (Layer.IDENTITY,),
         needs_root=True,
         ruins_session=True,
     ),
@@ -94,7 +83,6 @@ print(buffer.value.decode())
         _SUBJECT,
         "room()\nprint(os.read(os.open(aim['shared_file'], os.O_RDWR), 64))\n",
         leaks(),
-        _WALLS,
         ruins_session=True,
     ),
     Attack(
@@ -102,7 +90,6 @@ print(buffer.value.decode())
         _SUBJECT,
         "room()\nprint(os.listdir(aim['folder']))\n",
         leaks("folder"),
-        _WALLS,
         ruins_session=True,
     ),
     Attack(
@@ -110,7 +97,6 @@ print(buffer.value.decode())
         _SUBJECT,
         "print(os.stat(aim['secret']).st_size)\n",
         leaks("size"),
-        _NO_RULE,
     ),
     Attack(
         "import a planted module",
@@ -121,7 +107,6 @@ sys.path.insert(0, aim["folder"])
 sys.modules["importlib"].import_module(aim["module"])
 """,
         leaks(),
-        _WALLS,
         ruins_session=True,
     ),
     Attack(
@@ -129,7 +114,6 @@ sys.modules["importlib"].import_module(aim["module"])
         _SUBJECT,
         "room()\nos.write(os.open(aim['new'], os.O_CREAT | os.O_WRONLY), b'here')\n",
         changes("new"),
-        _WALLS,
         ruins_session=True,
     ),
     Attack(
@@ -137,7 +121,6 @@ sys.modules["importlib"].import_module(aim["module"])
         _SUBJECT,
         "room()\nos.write(os.open(aim['canary'], os.O_TRUNC | os.O_WRONLY), b'here')\n",
         changes("canary"),
-        _WALLS,
         ruins_session=True,
     ),
     Attack(
@@ -150,17 +133,16 @@ descriptor = kernel("openat", -100, aim["canary"].encode(), os.O_APPEND | os.O_W
 os.write(descriptor, b"here")
 """,
         changes("canary"),
-        (*_WALLS, Layer.RLIMITS),
         ruins_session=True,
     ),
-    Attack("cut a file", _SUBJECT, "os.truncate(aim['canary'], 0)\n", changes("canary"), _WALLS),
-    Attack("delete a file", _SUBJECT, "os.unlink(aim['canary'])\n", changes("canary"), _WALLS),
-    Attack("move a file", _SUBJECT, "os.rename(aim['canary'], aim['new'])\n", changes("canary"), _WALLS),
-    Attack("change a file's mode", _SUBJECT, "os.chmod(aim['canary'], 0o777)\n", changes("mode"), _NO_RULE),
-    Attack("make a folder", _SUBJECT, "os.mkdir(aim['new'])\n", changes("new"), _WALLS),
-    Attack("make a symlink", _SUBJECT, "os.symlink('/', aim['new'])\n", changes("new"), _WALLS),
-    Attack("make a hard link", _SUBJECT, "os.link(aim['canary'], aim['new'])\n", changes("new"), _WALLS),
-    Attack("make a pipe with a name", _SUBJECT, "os.mkfifo(aim['new'])\n", changes("new"), _WALLS),
+    Attack("cut a file", _SUBJECT, "os.truncate(aim['canary'], 0)\n", changes("canary")),
+    Attack("delete a file", _SUBJECT, "os.unlink(aim['canary'])\n", changes("canary")),
+    Attack("move a file", _SUBJECT, "os.rename(aim['canary'], aim['new'])\n", changes("canary")),
+    Attack("change a file's mode", _SUBJECT, "os.chmod(aim['canary'], 0o777)\n", changes("mode")),
+    Attack("make a folder", _SUBJECT, "os.mkdir(aim['new'])\n", changes("new")),
+    Attack("make a symlink", _SUBJECT, "os.symlink('/', aim['new'])\n", changes("new")),
+    Attack("make a hard link", _SUBJECT, "os.link(aim['canary'], aim['new'])\n", changes("new")),
+    Attack("make a pipe with a name", _SUBJECT, "os.mkfifo(aim['new'])\n", changes("new")),
     Attack(
         "fill the disk",
         _SUBJECT,
@@ -171,7 +153,6 @@ for _ in range(64):
     os.write(descriptor, bytes(2**20))
 """,
         changes("new"),
-        _WALLS,
         ruins_session=True,
     ),
 )

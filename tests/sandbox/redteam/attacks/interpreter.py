@@ -1,18 +1,16 @@
 """Attacks from inside Python: walks through objects and frames, and code that runs when nobody expects it."""
 
-from spatial_agent.sandbox.environment import Layer
 from tests.sandbox.redteam.attack import Attack
 from tests.sandbox.redteam.proofs import breaks_parent, changes, leaks
 
 _SUBJECT = "interpreter"
-_WALLS = (Layer.NAMESPACES, Layer.LANDLOCK, Layer.SECCOMP, Layer.RLIMITS)
 _ENDS = "the end of a session's process is an answer like any other"
 _EMPTY = "the zygote is a new interpreter without environment, descriptors or memory of its parent"
 _NO_PICKLE = "what comes from a program is JSON and plain arrays; nothing is ever unpickled"
 
 
 def _walk(name: str, source: str) -> Attack:
-    return Attack(name, _SUBJECT, source, leaks(), _WALLS, uses_way_in=False)
+    return Attack(name, _SUBJECT, source, leaks(), uses_way_in=False)
 
 
 def _crash(name: str, source: str, uses_way_in: bool = False, ruins: bool = False) -> Attack:
@@ -103,7 +101,6 @@ rebuilt = code.replace(co_name="harmless")
 type(lambda: None)(rebuilt, globals())()
 """,
         changes("new"),
-        (Layer.NAMESPACES, Layer.LANDLOCK, Layer.SECCOMP),
         uses_way_in=False,
     ),
     _crash(

@@ -1,12 +1,9 @@
 """Attacks by rarer system calls, where walls made of paths and permissions tend to have holes."""
 
-from spatial_agent.sandbox.environment import Layer
 from tests.sandbox.redteam.attack import SMALL, Attack
 from tests.sandbox.redteam.proofs import changes, holds, leaks, mounts, reaches, takes
 
 _SUBJECT = "kernel"
-_APART = (Layer.NAMESPACES, Layer.SECCOMP)
-_ROOT = (Layer.IDENTITY,)
 _IO_URING = """\
 room()
 def mapped(descriptor, length, offset):
@@ -39,14 +36,20 @@ opened = submit(18, -100, 0, ctypes.addressof(path), 0, 0)
 print(opened, submit(22, opened, 0, ctypes.addressof(buffer), 64, 0), buffer.value.decode())
 """
 
+#: Where to mount: never over anything that somebody uses; in a world without the folder, over its empty root.
+_PLACE = """\
+PLACE = aim["folder"] + "/mountpoint"
+PLACE = PLACE if os.path.isdir(PLACE) else "/"
+"""
+
 ATTACKS = (
     Attack(
         "read a file by io_uring",
         _SUBJECT,
         _IO_URING,
         leaks(),
-        (Layer.NAMESPACES, Layer.LANDLOCK, Layer.SECCOMP),
         ruins_session=True,
+        rests_on="io_uring",
     ),
     Attack(
         "read a key of the session keyring",
@@ -57,7 +60,7 @@ buffer = ctypes.create_string_buffer(64)
 print(kernel("keyctl", 11, key, buffer, 64), buffer.value.decode())
 """,
         leaks("shared"),
-        (Layer.SECCOMP,),
+        rests_on="key management",
     ),
     Attack(
         "read a segment of shared memory",
@@ -67,14 +70,14 @@ libc.shmat.restype = ctypes.c_void_p
 print(ctypes.string_at(libc.shmat(aim["segment"], None, 0), 32))
 """,
         leaks("shared"),
-        _APART,
+        rests_on="System V objects",
     ),
     Attack(
         "send to a message queue",
         _SUBJECT,
         "print(kernel('msgsnd', aim['queue'], struct('l', 1) + aim['token'].encode(), 16, 0))\n",
         reaches,
-        _APART,
+        rests_on="System V objects",
     ),
     Attack(
         "send to a POSIX message queue",
@@ -85,40 +88,35 @@ descriptor = kernel("mq_open", aim["queue_name"].encode(), 1, 0, 0)
 print(descriptor, kernel("mq_timedsend", descriptor, aim["token"].encode(), 16, 0, 0))
 """,
         reaches,
-        _APART,
         ruins_session=True,
+        rests_on="POSIX message queues",
     ),
     Attack(
         "mount a file system",
         _SUBJECT,
-        """\
-# The root of an empty world can be mounted over too.
-for place in (aim["folder"] + "/mountpoint", "/"):
-    print(kernel("mount", aim["token"].encode(), place.encode(), b"tmpfs", 0, 0))
+        _PLACE
+        + """\
+print(kernel("mount", aim["token"].encode(), PLACE.encode(), b"tmpfs", 0, 0))
 """,
         mounts,
-        (Layer.SECCOMP,),
-        (Layer.IDENTITY,),
         needs_root=True,
     ),
     Attack(
         "mount in a user namespace of its own",
         _SUBJECT,
-        """\
-print(kernel("unshare", 0x10000000 | 0x20000))
-for place in (aim["folder"] + "/mountpoint", "/tmp", "/"):
-    print(kernel("mount", aim["token"].encode(), place.encode(), b"tmpfs", 0, 0))
+        _PLACE
+        + """\
+if kernel("unshare", 0x10000000 | 0x20000) == 0:
+    print(kernel("mount", aim["token"].encode(), PLACE.encode(), b"tmpfs", 0, 0))
 """,
         mounts,
-        _APART,
+        rests_on="user namespaces for everybody",
     ),
     Attack(
         "change the root",
         _SUBJECT,
         "print(kernel('chroot', (aim['folder'] + '/mountpoint').encode()))\nos.mkdir('/inside')\n",
         changes("inside"),
-        (Layer.NAMESPACES, Layer.LANDLOCK, Layer.SECCOMP),
-        _ROOT,
         needs_root=True,
     ),
     Attack(
@@ -131,7 +129,6 @@ if kernel("inotify_add_watch", descriptor, aim["folder"].encode(), 0xFFF) > 0:
     print(aim["claim"])
 """,
         holds("inotify"),
-        _APART,
         ruins_session=True,
     ),
     Attack(
@@ -139,18 +136,15 @@ if kernel("inotify_add_watch", descriptor, aim["folder"].encode(), 0xFFF) > 0:
         _SUBJECT,
         "room()\nif kernel('fanotify_init', 0, 0) >= 0:\n    print(aim['claim'])\n",
         holds("fanotify"),
-        _APART,
-        _ROOT,
         needs_root=True,
         ruins_session=True,
     ),
     Attack(
         "load a program into the kernel (bpf)",
         _SUBJECT,
-        "room()\nif kernel('bpf', 0, struct('32I', 2, 4, 4, 1, *[0] * 28), 128) >= 0:\n    print(aim['claim'])\n",
+        "room()\nif kernel('bpf', 0, struct('32I', 2, 4, 4, 1, *[0] * 28), 128) >= 0:\n"
+        "    print(aim['claim'])\n",
         holds("bpf"),
-        _APART,
-        _ROOT,
         needs_root=True,
         ruins_session=True,
     ),
@@ -164,16 +158,14 @@ if kernel("perf_event_open", event, aim["victim"]["pid"], -1, -1, 0) >= 0:
     print(aim["claim"])
 """,
         holds("perf_event"),
-        _APART,
         ruins_session=True,
+        rests_on="performance counters for everybody",
     ),
     Attack(
         "stop the kernel at will (userfaultfd)",
         _SUBJECT,
         "room()\nif kernel('userfaultfd', 0) >= 0:\n    print(aim['claim'])\n",
         holds("userfaultfd"),
-        _APART,
-        _ROOT,
         needs_root=True,
         ruins_session=True,
     ),
@@ -186,8 +178,6 @@ if kernel("syslog", 3, buffer, 65536) > 0:
     print(aim["claim"])
 """,
         lambda seen: str(seen.aim["claim"]) in seen.said,
-        _APART,
-        _ROOT,
         needs_root=True,
     ),
     Attack(
@@ -199,8 +189,6 @@ if kernel("setns", kernel("pidfd_open", aim["victim"]["pid"], 0), 0x08000000 | 0
     print(aim["claim"])
 """,
         lambda seen: str(seen.aim["claim"]) in seen.said,
-        _APART,
-        _ROOT,
         needs_root=True,
         ruins_session=True,
     ),
@@ -217,7 +205,6 @@ if os.fstat(descriptor).st_blocks * 512 >= 40 * 2**20:
     print(aim["claim"])
 """,
         holds("memfd:hoard"),
-        (Layer.SECCOMP, Layer.RLIMITS),
         ruins_session=True,
     ),
     Attack(
@@ -233,8 +220,8 @@ for _ in range(15):
     sys.modules["time"].sleep(0.03)
 """,
         takes(120),
-        (Layer.SECCOMP, Layer.RLIMITS, Layer.WATCH),
         policy=SMALL,
         patience_s=10.0,
+        rests_on="System V objects",
     ),
 )

@@ -1,18 +1,14 @@
 """Attacks on and by memory: taking too much of it, and making it executable."""
 
-from spatial_agent.sandbox.environment import Layer
 from tests.sandbox.redteam.attack import SMALL, Attack
 from tests.sandbox.redteam.proofs import breaks_parent, has_status, leaks, takes
 
 _SUBJECT = "memory"
-_BOUNDED = (Layer.RLIMITS, Layer.WATCH)
 
 
 def _bomb(name: str, source: str) -> Attack:
     """Return an attack that takes 150 MB in steps, slow enough to be seen."""
-    return Attack(
-        name, _SUBJECT, source, takes(120), _BOUNDED, policy=SMALL, uses_way_in=False, patience_s=10.0
-    )
+    return Attack(name, _SUBJECT, source, takes(120), policy=SMALL, uses_way_in=False, patience_s=10.0)
 
 
 def _code(name: str, source: str) -> Attack:
@@ -25,7 +21,6 @@ def _code(name: str, source: str) -> Attack:
         _SUBJECT,
         prepare + source + call,
         leaks("code"),
-        (Layer.SECCOMP,),
         single="It gives a program nothing but speed: what code may do is what the other walls decide.",
     )
 
@@ -33,11 +28,13 @@ def _code(name: str, source: str) -> Attack:
 ATTACKS = (
     _bomb(
         "an array larger than allowed",
-        "import time\nkept = []\nfor _ in range(15):\n    kept.append(np.ones(10 * 2**17))\n    time.sleep(0.03)\n",
+        "import time\nkept = []\nfor _ in range(15):\n"
+        "    kept.append(np.ones(10 * 2**17))\n    time.sleep(0.03)\n",
     ),
     _bomb(
         "text larger than allowed",
-        "import time\nkept = []\nfor _ in range(15):\n    kept.append('x' * (10 * 2**20))\n    time.sleep(0.03)\n",
+        "import time\nkept = []\nfor _ in range(15):\n"
+        "    kept.append('x' * (10 * 2**20))\n    time.sleep(0.03)\n",
     ),
     _bomb(
         "many small objects",
@@ -89,7 +86,6 @@ for _ in range(15):
     time.sleep(0.03)
 """,
         takes(120),
-        _BOUNDED,
         policy=SMALL,
         patience_s=10.0,
     ),
@@ -98,7 +94,7 @@ for _ in range(15):
         _SUBJECT,
         "kept = np.ones(4 * 2**17)\nprint(kernel('mlock', kept.ctypes.data, 4 * 2**20))\n",
         has_status("VmLck", 4000),
-        (Layer.SECCOMP, Layer.RLIMITS),
+        rests_on="4 MB of memory that may be locked",
     ),
     Attack(
         "read address 0",

@@ -1,18 +1,16 @@
 """Attacks on another session of the same sandbox, which runs beside as the same user."""
 
-from spatial_agent.sandbox.environment import Layer
 from tests.sandbox.redteam.attack import Attack
 from tests.sandbox.redteam.proofs import harms, leaks
 
 _SUBJECT = "neighbours"
-_WALLS = (Layer.LANDLOCK, Layer.SECCOMP)
 _NEIGHBOUR = "neighbour = aim['victim']['pid']\n"
 
 
-def _attack(name: str, source: str, harm: str, layers: tuple[Layer, ...] = _WALLS) -> Attack:
+def _attack(name: str, source: str, harm: str) -> Attack:
     proof = leaks("victim") if harm == "read" else harms(harm)
     source = f"{_NEIGHBOUR}{source}sys.modules['time'].sleep(0.05)\n"
-    return Attack(name, _SUBJECT, source, proof, layers, neighbour=True)
+    return Attack(name, _SUBJECT, source, proof, neighbour=True)
 
 
 ATTACKS = (

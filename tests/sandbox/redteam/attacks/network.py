@@ -1,12 +1,9 @@
 """Attacks that leave by a socket, of every family there is."""
 
-from spatial_agent.sandbox.environment import Layer
 from tests.sandbox.redteam.attack import Attack
 from tests.sandbox.redteam.proofs import changes, holds, reaches
 
 _SUBJECT = "network"
-_WALLS = (Layer.NAMESPACES, Layer.SECCOMP)
-_TCP = (Layer.NAMESPACES, Layer.LANDLOCK, Layer.SECCOMP)
 #: The C library's functions; Python's module may not be loaded, the way out is the same.
 _SOCKET = """\
 room()
@@ -30,20 +27,19 @@ if libc.socketpair(1, 1, 0, pair) == 0:
 """
 
 
-def _attack(name: str, source: str, layers: tuple[Layer, ...]) -> Attack:
-    return Attack(name, _SUBJECT, _SOCKET + source, reaches, layers, ruins_session=True)
+def _attack(name: str, source: str, rests_on: str = "") -> Attack:
+    return Attack(name, _SUBJECT, _SOCKET + source, reaches, rests_on=rests_on, ruins_session=True)
 
 
 ATTACKS = (
     _attack(
         "connect by TCP",
         "connect(2, 1, address(2, port(aim['tcp_port']) + bytes([127, 0, 0, 1]) + bytes(8)))\n",
-        _TCP,
     ),
     _attack(
         "connect by TCP over IPv6",
-        "connect(10, 1, address(10, port(aim['tcp6_port']) + bytes(4) + bytes(15) + bytes([1]) + bytes(4)))\n",
-        _TCP,
+        "connect(10, 1, address(10, port(aim['tcp6_port']) + bytes(19) + bytes([1]) + bytes(4)))\n",
+        rests_on="IPv6",
     ),
     _attack(
         "TCP fast open, without connect",
@@ -52,7 +48,7 @@ where = address(2, port(aim["tcp_port"]) + bytes([127, 0, 0, 1]) + bytes(8))
 descriptor = libc.socket(2, 1, 0)
 print(libc.sendto(descriptor, token, len(token), 0x20000000, where, len(where)))
 """,
-        _WALLS,
+        rests_on="TCP fast open",
     ),
     _attack(
         "send a UDP datagram",
@@ -60,15 +56,14 @@ print(libc.sendto(descriptor, token, len(token), 0x20000000, where, len(where)))
 where = address(2, port(aim["udp_port"]) + bytes([127, 0, 0, 1]) + bytes(8))
 print(libc.sendto(libc.socket(2, 2, 0), token, len(token), 0, where, len(where)))
 """,
-        _WALLS,
     ),
     _attack(
         "connect to a socket with a path",
         "connect(1, 1, address(1, aim['unix_path'].encode() + bytes(1)))\n",
-        _WALLS,
     ),
     _attack(
-        "connect to an abstract socket", "connect(1, 1, address(1, bytes(1) + aim['abstract'].encode()))\n", _TCP
+        "connect to an abstract socket",
+        "connect(1, 1, address(1, bytes(1) + aim['abstract'].encode()))\n",
     ),
     _attack(
         "send to an abstract datagram socket",
@@ -76,7 +71,6 @@ print(libc.sendto(libc.socket(2, 2, 0), token, len(token), 0, where, len(where))
 where = address(1, bytes(1) + aim["abstract"].encode() + b"-datagrams")
 print(libc.sendto(libc.socket(1, 2, 0), token, len(token), 0, where, len(where)))
 """,
-        _TCP,
     ),
     Attack(
         "listen at a port",
@@ -85,27 +79,26 @@ print(libc.sendto(libc.socket(1, 2, 0), token, len(token), 0, where, len(where))
         "where = address(2, port(aim['free_port']) + bytes([127, 0, 0, 1]) + bytes(8))\n"
         "print(libc.bind(descriptor, where, len(where)), libc.listen(descriptor, 5))\n",
         changes("port"),
-        _TCP,
         ruins_session=True,
     ),
     Attack(
         "forge a datagram on a raw socket",
         _SUBJECT,
-        _SOCKET + """\
+        _SOCKET
+        + """\
 data = port(aim["udp_port"]) + port(aim["udp_port"]) + port(8 + len(token)) + bytes(2) + token
 where = address(2, bytes(2) + bytes([127, 0, 0, 1]) + bytes(8))
 print(libc.sendto(libc.socket(2, 3, 17), data, len(data), 0, where, len(where)))
 """,
         reaches,
-        _WALLS,
-        (Layer.IDENTITY,),
         needs_root=True,
         ruins_session=True,
     ),
     Attack(
         "ask netlink who listens",
         _SUBJECT,
-        _SOCKET + """\
+        _SOCKET
+        + """\
 # A dump of listening TCP sockets: family, protocol, states, and an empty socket to match.
 descriptor = libc.socket(16, 3, 4)
 request = struct("IHHII", 72, 20, 0x301, 1, 0) + struct("BBBBI", 2, 6, 0, 0, 1 << 10) + bytes(48)
@@ -118,7 +111,6 @@ while len(found) > 20:
     found = found[int.from_bytes(found[:4], sys.byteorder):]
 """,
         lambda seen: str(seen.aim["tcp_port"]) in seen.said,
-        _WALLS,
         ruins_session=True,
     ),
     Attack(
@@ -126,13 +118,11 @@ while len(found) > 20:
         _SUBJECT,
         _ANY_FAMILY,
         holds("socket:", 3),
-        (Layer.SECCOMP, Layer.RLIMITS),
     ),
     Attack(
         "make a pair of sockets",
         _SUBJECT,
         _PAIR,
         holds("socket:", 2),
-        (Layer.SECCOMP, Layer.RLIMITS),
     ),
 )

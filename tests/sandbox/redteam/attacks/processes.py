@@ -1,6 +1,5 @@
 """Attacks that start processes and threads, and that meddle with those of others."""
 
-from spatial_agent.sandbox.environment import Layer
 from tests.sandbox.redteam.attack import Attack
 from tests.sandbox.redteam.proofs import (
     becomes,
@@ -15,17 +14,12 @@ from tests.sandbox.redteam.proofs import (
 )
 
 _SUBJECT = "processes"
-_FORK = (Layer.SECCOMP, Layer.RLIMITS)
-_OTHERS = (Layer.NAMESPACES, Layer.SECCOMP)
-_SCOPED = (Layer.NAMESPACES, Layer.LANDLOCK, Layer.SECCOMP)
 _VICTIM = "victim = aim['victim']['pid']\n"
 
 
-def _on_victim(
-    name: str, source: str, harm: str, layers: tuple[Layer, ...] = _OTHERS, ruins: bool = False
-) -> Attack:
+def _on_victim(name: str, source: str, harm: str, ruins: bool = False) -> Attack:
     source = f"{_VICTIM}{source}sys.modules['time'].sleep(0.05)\n"
-    return Attack(name, _SUBJECT, source, harms(harm), layers, ruins_session=ruins)
+    return Attack(name, _SUBJECT, source, harms(harm), ruins_session=ruins)
 
 
 ATTACKS = (
@@ -39,7 +33,6 @@ for _ in range(5):
             sys.modules["time"].sleep(1)
 """,
         spawns(3),
-        _FORK,
     ),
     Attack(
         "fork bomb",
@@ -54,7 +47,6 @@ if os.getpid() != first:
         sys.modules["time"].sleep(1)
 """,
         spawns(10),
-        _FORK,
     ),
     Attack(
         "clone",
@@ -66,7 +58,6 @@ for _ in range(3):
             sys.modules["time"].sleep(1)
 """,
         spawns(3),
-        _FORK,
     ),
     Attack(
         "clone3",
@@ -79,7 +70,6 @@ for _ in range(3):
             sys.modules["time"].sleep(1)
 """,
         spawns(3),
-        _FORK,
     ),
     Attack(
         "vfork and exec",
@@ -90,21 +80,18 @@ for _ in range(3):
     os.posix_spawn("/bin/sleep", ["sleep", "60"], {})
 """,
         spawns(3),
-        (Layer.NAMESPACES, Layer.LANDLOCK, *_FORK),
     ),
     Attack(
         "run a shell command",
         _SUBJECT,
         "print(os.system(f\"echo here > {aim['new']}\"))\n",
         changes("new"),
-        (*_SCOPED, Layer.RLIMITS),
     ),
     Attack(
         "replace itself by a shell",
         _SUBJECT,
         "os.execv('/bin/sh', ['sh', '-c', f\"echo here > {aim['new']}; sleep 60\"])\n",
         changes("new"),
-        (*_SCOPED, Layer.RLIMITS),
     ),
     Attack(
         "run a program from memory",
@@ -119,7 +106,6 @@ if os.fork() == 0:
 sys.modules["time"].sleep(0.2)
 """,
         changes("new"),
-        (*_SCOPED, Layer.RLIMITS),
         ruins_session=True,
     ),
     Attack(
@@ -130,7 +116,6 @@ for _ in range(10):
     sys.modules["_thread"].start_new_thread(lambda: sys.modules["time"].sleep(60), ())
 """,
         has_status("Threads", 10),
-        _FORK,
     ),
     Attack(
         "leave a process behind",
@@ -145,22 +130,19 @@ if os.fork() == 0:
     os._exit(0)
 """,
         stays,
-    times_victim,
-        _FORK,
     ),
-    _on_victim("kill another process", "os.kill(victim, 9)\n", "killed", _SCOPED),
-    _on_victim("stop another process", "os.kill(victim, 19)\n", "stopped", _SCOPED),
-    _on_victim("kill one of its threads", "kernel('tgkill', victim, victim, 9)\n", "killed", _SCOPED),
+    _on_victim("kill another process", "os.kill(victim, 9)\n", "killed"),
+    _on_victim("stop another process", "os.kill(victim, 19)\n", "stopped"),
+    _on_victim("kill one of its threads", "kernel('tgkill', victim, victim, 9)\n", "killed"),
     _on_victim(
-        "queue a signal to it", "kernel('rt_sigqueueinfo', victim, 15, struct('iii', 15, 0, -1) + bytes(120))\n",
+        "queue a signal to it",
+        "kernel('rt_sigqueueinfo', victim, 15, struct('iii', 15, 0, -1) + bytes(120))\n",
         "killed",
-        _SCOPED,
     ),
     _on_victim(
         "kill it by a pidfd",
         "room()\nkernel('pidfd_send_signal', kernel('pidfd_open', victim, 0), 9, 0, 0)\n",
         "killed",
-        _SCOPED,
         ruins=True,
     ),
     _on_victim(
@@ -174,21 +156,18 @@ for _ in range(20):
     sys.modules["time"].sleep(0.01)
 """,
         "killed",
-        _SCOPED,
     ),
     Attack(
         "kill the process it was forked from",
         _SUBJECT,
         "os.kill(os.getppid(), 9)\nsys.modules['time'].sleep(0.1)\n",
         breaks_parent,
-        _SCOPED,
     ),
     Attack(
         "stop the process it was forked from",
         _SUBJECT,
         "os.kill(os.getppid(), 19)\nsys.modules['time'].sleep(0.1)\n",
         breaks_parent,
-        _SCOPED,
     ),
     Attack(
         "kill its process group",
@@ -198,14 +177,15 @@ for _ in range(20):
         always="every session is a process group of its own, whose end is an answer like any other",
     ),
     _on_victim(
-        "attach a debugger", "kernel('ptrace', 0x4206, victim, 0, 0)\n", "traced", _SCOPED
+        "attach a debugger",
+        "kernel('ptrace', 0x4206, victim, 0, 0)\n",
+        "traced",
     ),
     Attack(
         "debug the process it was forked from",
         _SUBJECT,
         "kernel('ptrace', 0x4206, os.getppid(), 0, 0)\nkernel('ptrace', 0x4207, os.getppid(), 0, 0)\n",
         breaks_parent,
-        _SCOPED,
     ),
     Attack(
         "read another process's memory",
@@ -218,7 +198,6 @@ print(kernel("process_vm_readv", victim, ours, 1, struct("PN", aim["victim"]["ad
 print(buffer.value.decode())
 """,
         leaks("victim"),
-        _SCOPED,
     ),
     _on_victim(
         "overwrite another process's memory",
@@ -228,7 +207,6 @@ ours = struct("PN", ctypes.addressof(buffer), 8)
 print(kernel("process_vm_writev", victim, ours, 1, struct("PN", aim["victim"]["address"], 8), 1, 0))
 """,
         "overwritten",
-        _SCOPED,
     ),
     Attack(
         "read another process's memory as a file",
@@ -236,7 +214,6 @@ print(kernel("process_vm_writev", victim, ours, 1, struct("PN", aim["victim"]["a
         _VICTIM + "room()\ndescriptor = os.open(f'/proc/{victim}/mem', os.O_RDONLY)\n"
         "print(os.pread(descriptor, 32, aim['victim']['address']))\n",
         leaks("victim"),
-        _SCOPED,
         ruins_session=True,
     ),
     Attack(
@@ -244,20 +221,19 @@ print(kernel("process_vm_writev", victim, ours, 1, struct("PN", aim["victim"]["a
         _SUBJECT,
         _VICTIM + "room()\nprint(os.read(os.open(f'/proc/{victim}/environ', os.O_RDONLY), 4096))\n",
         leaks("victim"),
-        _SCOPED,
         ruins_session=True,
     ),
     Attack(
         "take a descriptor out of another process",
         _SUBJECT,
-        _VICTIM + """\
+        _VICTIM
+        + """\
 room()
 pidfd = kernel("pidfd_open", victim, 0)
 stolen = kernel("pidfd_getfd", pidfd, aim["victim"]["descriptor"], 0)
 print(os.pread(stolen, 32, 0))
 """,
         leaks("victim"),
-        (*_SCOPED, Layer.RLIMITS),
         ruins_session=True,
     ),
     _on_victim(
@@ -272,22 +248,21 @@ print(os.pread(stolen, 32, 0))
     Attack(
         "time another process",
         _SUBJECT,
-        _VICTIM + """\
+        _VICTIM
+        + """\
 # The clock of its processor time, and the number in the kernel's clock of any process.
 time = ctypes.create_string_buffer(16)
 print(kernel("clock_gettime", ((~victim) << 3) | 2, time))
-print("took", int.from_bytes(time.raw[:8], "little") * 1000 + int.from_bytes(time.raw[8:], "little") // 1000000)
+seconds, nanoseconds = (int.from_bytes(part, "little") for part in (time.raw[:8], time.raw[8:]))
+print("took", seconds * 1000 + nanoseconds // 1000000)
 """,
         times_victim,
-        _OTHERS,
     ),
     Attack(
         "become another user",
         _SUBJECT,
         "kernel('setresuid', 12345, 12345, 12345)\n",
         becomes(12345),
-        (Layer.NAMESPACES, Layer.SECCOMP),
-        (Layer.IDENTITY,),
         needs_root=True,
     ),
 )

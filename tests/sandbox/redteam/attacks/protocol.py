@@ -2,25 +2,21 @@
 
 from dataclasses import replace
 
-from spatial_agent.sandbox.environment import Layer
 from tests.sandbox.redteam.attack import QUICK, Attack, Proof
 from tests.sandbox.redteam.proofs import breaks_parent, calls, changes, has_parent_take, leaks
 
 _SUBJECT = "protocol"
 _CHECKED = "frames and messages are bounded and checked, and whoever breaks them is killed"
-_HASTY = replace(QUICK, wall_s=0.2, session_s=1.5)
+_HASTY = replace(QUICK, wall_s=0.2, session_s=2.0)
+_ASLEEP = "who sleeps takes no processor time; without the watch the zygote ends it at the session's deadline"
 
 
-def _attack(
-    name: str,
-    source: str,
-    proof: Proof = breaks_parent,
-    layers: tuple[Layer, ...] = (),
-    always: str = _CHECKED,
-) -> Attack:
-    return Attack(
-        name, _SUBJECT, source, proof, layers, always=always, policy=_HASTY, patience_s=0.6, ruins_session=True
-    )
+def _attack(name: str, source: str, proof: Proof = breaks_parent, always: str = _CHECKED) -> Attack:
+    return Attack(name, _SUBJECT, source, proof, always=always, patience_s=0.6, ruins_session=True)
+
+
+def _hanging(name: str, source: str) -> Attack:
+    return replace(_attack(name, source, always=""), policy=_HASTY, single=_ASLEEP)
 
 
 def _send(frame: str) -> str:
@@ -35,7 +31,7 @@ ATTACKS = (
     _attack("write garbage", "os.write(4, b'\\xff\\x00garbage' * 50)\n"),
     _attack("write zeros", "os.write(4, bytes(4096))\n"),
     _attack("write text", "os.write(4, b'HTTP/1.1 200 OK\\r\\n\\r\\n' * 3)\n"),
-    _attack(
+    _hanging(
         "announce a frame that never comes",
         "os.write(4, b'\\xff\\xff\\x0f\\x00')\nwhile True:\n    sys.modules['time'].sleep(60)\n",
     ),
@@ -44,9 +40,10 @@ ATTACKS = (
         "os.write(4, b'\\xff\\xff\\xff\\xff')\nwhile True:\n    sys.modules['time'].sleep(60)\n",
     ),
     _attack(
-        "end in the middle of a frame", "os.write(4, bytes.fromhex(aim['frames']['text'])[:50])\nos._exit(0)\n"
+        "end in the middle of a frame",
+        "frame = bytes.fromhex(aim['frames']['text'])\nos.write(4, frame[:50])\nos._exit(0)\n",
     ),
-    _attack("close its end", "kernel('close', 4)\nwhile True:\n    sys.modules['time'].sleep(60)\n"),
+    _hanging("close its end", "kernel('close', 4)\nwhile True:\n    sys.modules['time'].sleep(60)\n"),
     _attack("send a message of no known kind", _send("unknown_kind")),
     _attack("send a message with parts missing", _send("missing_parts")),
     _attack("send a message with parts of the wrong kind", _send("wrong_types")),
@@ -70,11 +67,9 @@ ATTACKS = (
         leaks(),
         always="references are keys of what the runner keeps, and nothing else",
     ),
-    _attack(
+    _hanging(
         "never read the replies",
         "call = bytes.fromhex(aim['frames']['call'])\nwhile True:\n    os.write(4, call)\n",
-        layers=(Layer.WATCH,),
-        always="the zygote ends every session at its deadline, whatever anybody says",
     ),
     Attack(
         "call a tool without end",
@@ -124,7 +119,6 @@ for _ in range(700):
         rest = rest[os.write(4, rest):]
 """,
         has_parent_take(50),
-        (Layer.WATCH,),
         always="text beyond the limit is counted and let go of as it comes",
         ruins_session=True,
         patience_s=15.0,

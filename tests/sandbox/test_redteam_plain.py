@@ -1,0 +1,42 @@
+"""Every attack works in a plain Python process: one that does nothing anywhere would prove nothing."""
+
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.sandbox.redteam import facilities
+from tests.sandbox.redteam.attack import Attack
+from tests.sandbox.redteam.attacks import ATTACKS
+from tests.sandbox.redteam.ground import Ground
+from tests.sandbox.redteam.plain import Plain
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the attacks are made on Linux")
+
+
+@pytest.fixture(scope="module")
+def plain() -> Iterator[Plain]:
+    ground = Ground()
+    process = Plain(ground)
+    yield process
+    process.close()
+    ground.close()
+
+
+def test_there_are_enough_attacks_of_every_subject() -> None:
+    assert len(ATTACKS) >= 80
+    assert {attack.subject for attack in ATTACKS} >= {
+        "files", "numpy", "network", "processes", "neighbours", "kernel", "interpreter", "memory", "protocol",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_the_attack_succeeds_in_plain_python(plain: Plain, attack: Attack) -> None:
+    if attack.needs_root and os.geteuid() != 0:
+        pytest.skip("outside a sandbox only root can do it")
+    missing = facilities.missing(attack.rests_on)
+    if missing is not None:
+        pytest.skip(missing)
+    seen = plain.run(attack)
+    assert attack.succeeded(seen), seen
