@@ -96,7 +96,7 @@ class ExpertPolicy:
     """What the process of an expert may touch.
 
     Attributes:
-        readable: Files and folders it may read while it loads, beside the interpreter and its packages.
+        readable: Files and folders it may read once it is loaded, beside the interpreter and its packages.
         writable: Folders it may write to.
         environment: Names of the environment variables it keeps; all others are wiped.
         memory_gb: Memory of its process, 10^9 bytes; None = no limit.
