@@ -121,7 +121,7 @@ async def cancelling_in_a_tool(bench: Bench) -> None:
     """Giving up a cell whose tool is at work gives up the tool's work as well."""
     runner = scripted()
     async with bench.session(tools=runner) as session:
-        cell = asyncio.ensure_future(session.run("tools.wait()"))
+        cell = asyncio.ensure_future(session.run("tools.wait()\nprint('waited')"))
         await _reached(runner.reached, cell)
         await _given_up(cell)
         expect(runner.results == [], "a tool call that is given up", runner.results)

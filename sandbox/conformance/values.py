@@ -1,6 +1,7 @@
 """Checks of what goes into a program and what it shows."""
 
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +107,7 @@ async def scene_operators(bench: Bench) -> None:
     expect(abs(got - 4.0) < 1e-9, "4 m between two boxes", got)
 
 
+@cache
 def _scene() -> SceneMap:
     return SyntheticRoom.example().scene_map()
 

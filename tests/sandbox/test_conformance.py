@@ -25,6 +25,7 @@ OPENING = {"closed sandbox", "closed unused"}
 #: Checks that wait for time to pass, or look at many processes.
 PATIENT = (
     OPENING
+    | WALLS
     | {
         name
         for name in CHECKS

@@ -24,6 +24,10 @@ class WithoutWatch(FaultySandbox):
         return super().layers - {Layer.WATCH}
 
 
+def seeded(cell: str) -> str:
+    return f"import random\nrandom.seed(0)\n{cell}" if "random()" in cell else cell
+
+
 class SharesModules(FaultySession):
     """What one session does to a module, every other one sees."""
 
@@ -195,12 +199,12 @@ FAULTS = {
     "named": Fault(sandbox=Nameless),
     "persistent variables": Fault(source=lambda cell: cell.replace("x += 1.5", "pass")),
     "separate sessions": Fault(session=SharesModules),
-    "separate chance": Fault(source=lambda cell: f"import random\nrandom.seed(0)\n{cell}"),
+    "separate chance": Fault(source=seeded),
     "closing": Fault(session=ClosesOnce),
     "closing while running": Fault(session=EndsQuietly),
     "cells in turn": Fault(session=SkipsWhenBusy),
     "cancelling": goes_on("while True: pass"),
-    "cancelling in a tool": goes_on("tools.wait()"),
+    "cancelling in a tool": goes_on("print('waited')"),
     "at once": Fault(session=OneAtATime),
     "several loops": Fault(session=OneLoop),
     "two threads": Fault(session=OneThread),

@@ -1,29 +1,26 @@
 """Faults in what programs say, how they fail, and what goes into them."""
 
-import ast
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from spatial_agent.sandbox import ProgramAnswer, ProgramError, ProgramResult, SandboxPolicy, ShownImage
-from spatial_agent.tools.scene import SceneMap
+from spatial_agent.tools.scene import OrientedBox, SceneMap
 from tests.sandbox.faults.faulty import Fault, FaultySession, Inputs, Ran
 
 
 def is_empty(cell: str) -> bool:
-    try:
-        return all(isinstance(node, ast.Pass) for node in ast.parse(cell).body)
-    except (SyntaxError, ValueError):
-        return False
+    return all(line in ("", "pass") or line.startswith("#") for line in cell[:1000].splitlines())
 
 
 def about_nothing(ran: Ran) -> ProgramResult:
-    return ran.but(output="(no output)\n") if is_empty(ran.cell) else ran.result
+    says_nothing = is_empty(ran.cell) and ran.result.error is None
+    return ran.but(output="(no output)\n") if says_nothing else ran.result
 
 
 def in_ascii(ran: Ran) -> ProgramResult:
-    short = len(ran.result.output) < 500
+    short = len(ran.result.output.encode()) < 500
     return ran.but(output=ascii(ran.result.output)[1:-1].replace("\\n", "\n")) if short else ran.result
 
 
@@ -109,6 +106,13 @@ def no_cameras(inputs: Inputs) -> Inputs:
     }
 
 
+def larger_boxes(inputs: Inputs) -> Inputs:
+    return {
+        name: replace(value, extent_m=2 * value.extent_m) if isinstance(value, OrientedBox) else value
+        for name, value in inputs.items()
+    }
+
+
 def shared_memory(ran: Ran) -> ProgramResult:
     array: Any = ran.inputs.get("array")
     if ".fill(7)" in ran.cell and array is not None:
@@ -156,7 +160,7 @@ FAULTS = {
     "array inputs": Fault(inputs=wider_halves),
     "large inputs": Fault(inputs=short_arrays),
     "scene inputs": Fault(inputs=no_cameras),
-    "scene operators": Fault(limits=lambda policy: forbids("spatial_agent.tools.geometry", policy)),
+    "scene operators": Fault(inputs=larger_boxes),
     "untouched inputs": Fault(outcome=shared_memory),
     "refused inputs": Fault(inputs=only_what_can_be_sent),
     "pictures": Fault(outcome=writable),
