@@ -150,8 +150,6 @@ class FrameReader:
         Raises:
             WireError: If a frame announces more than the limit; every later call raises it again.
         """
-        # A reader that has refused a frame keeps its header only, whatever else is fed to it.
-        self._wanted()
         self._buffer += data
         payloads = []
         while (size := self._wanted()) is not None and len(self._buffer) >= _LENGTH_BYTES + size:
@@ -164,6 +162,7 @@ class FrameReader:
             return None
         size = int.from_bytes(self._buffer[:_LENGTH_BYTES], "little")
         if size > self._limit:
+            # The header stays, so that whatever else is fed is refused as well; nothing else is kept.
             del self._buffer[_LENGTH_BYTES:]
             raise WireError(f"frame: expected at most {self._limit} bytes, {size} are announced")
         return size
@@ -303,11 +302,11 @@ class _Unpacker:
                 raise WireError(f"class: expected a known name and its fields, got {shown(content)}")
         names, given = _names(kind), {}
         for field, item in _pairs(members):
-            if not isinstance(field, str) or field not in names or field in given:
+            if not isinstance(field, str) or field in given:
                 raise WireError(f"{name}: expected each of its fields once, got {shown(field)}")
             given[field] = self.decoded(item, level + 1)
-        if len(given) != len(names):
-            raise WireError(f"{name}: expected its fields {', '.join(names)}, got {len(given)} of them")
+        if set(given) != set(names):
+            raise WireError(f"{name}: expected exactly its fields {', '.join(names)}, got others")
         return _built(kind, given)
 
 
@@ -352,7 +351,8 @@ def _names(kind: type) -> tuple[str, ...]:
 
 def _built(kind: type, given: Mapping[str, Any]) -> object:
     try:
-        with np.errstate(all="ignore"):
+        # What overflows has made no value: a vector too long to have a length is no direction.
+        with np.errstate(over="raise", divide="raise", invalid="raise"):
             value = kind(**given)
             for name, exact in given.items():
                 _keep_exact(value, name, exact)

@@ -120,6 +120,11 @@ def test_a_frame_is_a_payload_with_its_length_before_it() -> None:
     assert wire.frame([b"abc", memoryview(b"de")]) == b"\5\0\0\0abcde"
 
 
+def test_a_frame_has_a_length_of_four_bytes() -> None:
+    with pytest.raises(WireError, match="4 GiB"):
+        wire.frame([bytes(2**20)] * 2**12)
+
+
 def test_no_mapping_passes_for_a_tag() -> None:
     for name in ("tuple", "mapping", "array", "class", "float"):
         for content in ([], "nan", ["f4", [2]], ["DepthMap", []]):

@@ -107,3 +107,14 @@ def test_no_text_takes_longer_than_its_length_is_worth(piece: str) -> None:
 
     # Two megabytes; what grows with the square of the length takes hours.
     assert time.process_time() - start < 10
+
+
+def test_signs_inside_text_are_no_values() -> None:
+    text = '[,{:\\"' * 1000
+
+    assert wire.unpack(text_payload(json.dumps([text])), most_values=2) == [text]
+    assert wire.unpack(text_payload(json.dumps(["\\", text])), most_values=3) == ["\\", text]
+    with pytest.raises(WireError, match="at most 2 values"):
+        wire.unpack(text_payload('["' + '\\"[' * 100 + '",1]'), most_values=2)
+    with pytest.raises(WireError, match="not JSON"):
+        wire.unpack(text_payload('["' + '\\"[' * 200_000), most_values=2)
