@@ -54,6 +54,8 @@ FROM_CHILD: tuple[messages.ToParent, ...] = (
     Done(None, ProgramError("limit", "too large", "memory"), 0),
     Ready(),
 )
+CYCLE: list[Any] = []
+CYCLE.append(CYCLE)
 
 
 def payload(members: object) -> bytes:
@@ -292,6 +294,7 @@ def test_what_is_no_picture_is_refused(rgb: Any) -> None:  # noqa: ANN401 - wron
         (lambda: Call("a", {"b": 2**64}), "2\\^64"),
         (lambda: Call("a", {"b": "\ud800"}), "surrogate"),
         (lambda: Call("a", {"b": (1, 2)}), "tuple"),
+        (lambda: Call("a", {"b": CYCLE}), "levels"),
         (lambda: Done(ProgramAnswer(float("inf")), None, 0), "finite"),
         (lambda: Done(ProgramAnswer((1, 2)), None, 0), "tuple"),
         (lambda: Done(None, ProgramError("crash", "x"), 0), "crash"),
