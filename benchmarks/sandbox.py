@@ -5,9 +5,10 @@
 `starts`: from the call to the result of an empty program, in a process of its own each time, and in the next
 cell of one that is there; against `python -c` with and without numpy (which programs here have at hand),
 and a Jupyter kernel, running and fresh. Ways take turns, so that a busy machine is busy for all of them;
-those that take long get a tenth of the runs. `growth`: many programs in a row, and what parent and zygote
+those that take long get a tenth of the runs; a zygote that forks ahead does so meanwhile, and what it takes
+without a pause is the first row of `at-once`. `growth`: many programs in a row, and what parent and zygote
 hold before, between and after. `at-once`: throughput and tail. `layers`: the same start with each layer
-switched off. Goals: a start within 10 ms (p50), and a second thousand of programs like the first.
+switched off. Goals: a start within 10 ms (p50), and no growth from one half of the programs to the other.
 """
 
 import argparse
