@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from spatial_agent.sandbox import wire
 from spatial_agent.tools.contract import Finding
 from spatial_agent.tools.errors import WireError
-from spatial_agent.tools.scene import DepthMap
+from spatial_agent.tools.scene import DepthMap, OrientedBox, SceneObject
 from spatial_agent.tools.synthetic.room import SyntheticRoom
 from spatial_agent.tools.value_file import VALUE_CLASSES
 
@@ -339,8 +339,7 @@ def test_no_field_is_repeated_added_or_left_to_its_default(members: object) -> N
 
 @pytest.mark.parametrize("length", [1e200, 1e308, 0.0, 1e-200])
 def test_vectors_without_a_direction_are_refused(length: float) -> None:
-    scene = SyntheticRoom.example().scene_map()
-    chair = next(item for item in scene.objects if item.facing is not None)
+    chair = SceneObject("chair-1", "chair", OrientedBox(np.zeros(3), np.ones(3), np.eye(3)))
     object.__setattr__(chair, "facing", np.full(3, length))
 
     with pytest.raises(WireError, match="SceneObject"):
