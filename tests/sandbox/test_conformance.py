@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from spatial_agent.sandbox import Sandbox, SandboxSession
+from spatial_agent.sandbox.bubblewrap import BubblewrapLauncher
 from spatial_agent.sandbox.conformance import CHECKS, check_sandbox
+from spatial_agent.sandbox.kernel import bwrap
+from spatial_agent.sandbox.process import ProcessSandbox
 from spatial_agent.sandbox.zygote import open_zygote_sandbox
 from tests.sandbox.faults import of_lifetimes, of_limits, of_programs, of_tools, of_walls
 from tests.sandbox.faults.faulty import Fault, LeftOpen
@@ -77,6 +80,15 @@ def test_no_other_check_finds_it(check: str, zygote: Sandbox, monkeypatch: pytes
 @pytest.mark.slow
 def test_the_zygote_passes() -> None:
     assert failures(open_zygote_sandbox) == {}
+
+
+@pytest.mark.slow
+def test_bubblewrap_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    if (reason := bwrap.why_not()) is not None:
+        pytest.skip(reason)
+    # Each of its sessions starts an interpreter.
+    monkeypatch.setattr("spatial_agent.sandbox.conformance.processes.GONE_S", 10.0)
+    assert failures(lambda: ProcessSandbox(BubblewrapLauncher())) == {}
 
 
 @pytest.mark.parametrize("check", sorted(WALLS))
