@@ -337,7 +337,7 @@ def test_no_field_is_repeated_added_or_left_to_its_default(members: object) -> N
         wire.unpack(text_payload(json.dumps({"class": ["Holder", members]})), {"Holder": Holder})
 
 
-@pytest.mark.parametrize("length", [1e200, 1e308, 0.0, 1e-200])
+@pytest.mark.parametrize("length", [1.7e308, 0.0, 1e-200])
 def test_vectors_without_a_direction_are_refused(length: float) -> None:
     chair = SceneObject("chair-1", "chair", OrientedBox(np.zeros(3), np.ones(3), np.eye(3)))
     object.__setattr__(chair, "facing", np.full(3, length))

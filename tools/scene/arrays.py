@@ -1,5 +1,6 @@
 """The one place where arrays are checked: shape, dtype, finiteness; the result is read-only."""
 
+import math
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -68,9 +69,10 @@ def check_direction(name: str, value: ArrayLike) -> NDArray[np.float64]:
         ShapeError: If it is not three finite numbers, or has no length and so no direction.
     """
     vector = check_array(name, value, (3,), np.float64)
-    length = float(np.linalg.norm(vector))
-    if length < 1e-9:
-        raise ShapeError(f"{name}: expected a direction, got a zero vector")
+    length = math.hypot(*vector)
+    if not 1e-9 <= length < math.inf:
+        kind = "a zero vector" if length < 1e-9 else "a vector too long to be measured"
+        raise ShapeError(f"{name}: expected a direction, got {kind}")
     return check_array(name, vector / length, (3,), np.float64)
 
 

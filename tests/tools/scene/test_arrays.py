@@ -124,3 +124,9 @@ def test_a_transform_needs_a_last_row_of_0_0_0_1() -> None:
 def test_a_score_is_a_share(score: float) -> None:
     with pytest.raises(ShapeError, match="score: expected a confidence from 0 to 1"):
         check_score("score", score)
+
+
+def test_a_vector_too_long_to_have_a_length_is_no_direction() -> None:
+    with pytest.raises(ShapeError, match="too long to be measured"):
+        check_direction("facing", (1.7e308, 1.7e308, 0.0))
+    np.testing.assert_allclose(check_direction("facing", (1e200, 0.0, 0.0)), (1.0, 0.0, 0.0))
