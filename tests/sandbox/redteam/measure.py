@@ -1,10 +1,11 @@
-"""Measures which walls hold which attack, as root: ``python -m tests.sandbox.redteam.measure [WORD ...]``.
+"""Measures, as root, which walls hold which attack: ``python -m tests.sandbox.redteam.measure [WORD ...]``.
 
-With words, only attacks whose names hold one of them are measured again.
+Attacks that are on record are left out, unless a word of the command line is is their name, or ``all``.
 """
 
 import sys
 
+from spatial_agent.sandbox.environment import Layer
 from tests.sandbox.redteam import walls
 from tests.sandbox.redteam.attacks import ATTACKS
 from tests.sandbox.redteam.ground import Ground
@@ -17,14 +18,15 @@ def main() -> None:
     known = walls.recorded() if walls.RECORD.exists() else {}
     ground = Ground()
     walled = Walled(ground)
-    measured = {}
+    measured: dict[str, tuple[Layer, ...]] = dict.fromkeys((attack.name for attack in ATTACKS), ())
+    measured.update((name, holding) for name, holding in known.items() if name in measured)
     try:
         for attack in ATTACKS:
-            if attack.name in known and not any(word in attack.name for word in words or [""]):
-                measured[attack.name] = known[attack.name]
+            if attack.name in known and not any(word in ("all", attack.name) for word in words):
                 continue
             measured[attack.name] = walls.measure(walled, attack)
             print(f"{attack.name}: {', '.join(measured[attack.name])}", flush=True)
+            walls.record({name: measured[name] for name in measured if name in known or measured[name]})
     finally:
         walled.close()
         ground.close()

@@ -28,12 +28,10 @@ _LOOK_S = 0.02
 _SUBREAPER = 36
 #: What a neighbour holds in its memory, and tells where.
 _NEIGHBOUR = """\
-import random
-ctypes = __import__("numpy")._core._internal.ctypes
-kept = ctypes.create_string_buffer(secret.encode())
-print(ctypes.addressof(kept))
+kept = np.array([ord(letter) for letter in secret], np.uint8)
+print(kept.ctypes.data)
 """
-_NEIGHBOUR_CHECK = "print(kept.value.decode())\n"
+_NEIGHBOUR_CHECK = "print(''.join(map(chr, kept)))\n"
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ class Walled:
             watch.observe(aim),
             said=_said(result),
             answer=result.answer.value if result and result.answer else None,
-            stuck=result is None or _ran_to_the_last(result),
+            stuck=result is None or _ran_to_the_last(result, attack),
             victim=victim,
             calls=shelf.calls + len(result.images if result else ()),
         )
@@ -278,8 +276,9 @@ def _let_go_on(stopped: Collection[int]) -> None:
             os.kill(pid, signal.SIGCONT)
 
 
-def _ran_to_the_last(result: ProgramResult) -> bool:
-    return result.error is not None and result.error.limit == "session"
+def _ran_to_the_last(result: ProgramResult, attack: Attack) -> bool:
+    # Who ended it, and what that is called, is a matter of milliseconds by then.
+    return result.error is not None and result.seconds > attack.policy.session_s - 0.3
 
 
 def _said(result: ProgramResult | None) -> str:

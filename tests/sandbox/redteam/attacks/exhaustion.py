@@ -9,6 +9,7 @@ _SUBJECT = "time and output"
 _TIME = replace(QUICK, wall_s=0.1, cpu_s=1.0)
 _SLEEP = replace(_TIME, session_s=2.0)
 _DEADLINE = "the zygote ends every session at its deadline, whatever anybody says"
+_CUT = "text beyond the limit is cut off and counted, in the program's process and again in its parent"
 _ASLEEP = "who sleeps takes no processor time; without the watch the zygote ends it at the session's deadline"
 
 
@@ -46,7 +47,7 @@ while True:
 """,
         uses_way_in=True,
     ),
-    _asleep(
+    _endless(
         "block every signal and sleep",
         """\
 everything = set(range(1, 65)) - {32, 33}
@@ -77,6 +78,7 @@ while True:
         _SUBJECT,
         "for _ in range(2000):\n    print('x' * 10_000)\n",
         floods(1_000_000),
+        always=_CUT,
         uses_way_in=False,
         patience_s=10.0,
     ),
@@ -85,6 +87,7 @@ while True:
         _SUBJECT,
         "raise ValueError('x' * 5_000_000)\n",
         floods(1_000_000),
+        always=_CUT,
         uses_way_in=False,
         patience_s=10.0,
     ),
@@ -93,6 +96,7 @@ while True:
         _SUBJECT,
         "raise type('x' * 5_000_000, (Exception,), {})\n",
         floods(1_000_000),
+        always=_CUT,
         uses_way_in=False,
         patience_s=10.0,
     ),

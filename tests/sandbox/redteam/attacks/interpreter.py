@@ -71,10 +71,17 @@ print(posix.read(posix.open(aim["secret"], 0), 64))
         """\
 import random
 gc = random._os.sys.modules.get("gc") or __import__("gc")
-for thing in gc.get_objects():
+# From one thing to whatever it refers to, until the module of files is among it.
+pending, known = [random], set()
+while pending:
+    thing = pending.pop()
+    if id(thing) in known:
+        continue
+    known.add(id(thing))
     if isinstance(thing, dict) and thing.get("__name__") == "io" and "open" in thing:
         print(thing["open"](aim["secret"]).read(64))
         break
+    pending += gc.get_referents(thing)
 """,
     ),
     _walk(
