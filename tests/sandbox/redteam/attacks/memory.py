@@ -21,7 +21,6 @@ def _code(name: str, source: str) -> Attack:
         _SUBJECT,
         prepare + source + call,
         leaks("code"),
-        single="It gives a program nothing but speed: what code may do is what the other walls decide.",
     )
 
 

@@ -15,8 +15,8 @@ def _attack(name: str, source: str, proof: Proof = breaks_parent, always: str = 
     return Attack(name, _SUBJECT, source, proof, always=always, patience_s=0.6, ruins_session=True)
 
 
-def _hanging(name: str, source: str) -> Attack:
-    return replace(_attack(name, source, always=""), policy=_HASTY, single=_ASLEEP)
+def _hanging(name: str, source: str, single: str = _ASLEEP) -> Attack:
+    return replace(_attack(name, source, always=""), policy=_HASTY, single=single)
 
 
 def _send(frame: str) -> str:
@@ -43,7 +43,11 @@ ATTACKS = (
         "end in the middle of a frame",
         "frame = bytes.fromhex(aim['frames']['text'])\nos.write(4, frame[:50])\nos._exit(0)\n",
     ),
-    _hanging("close its end", "kernel('close', 4)\nwhile True:\n    sys.modules['time'].sleep(60)\n"),
+    _hanging(
+        "close its end",
+        "if kernel('close', 4) == 0:\n    while True:\n        sys.modules['time'].sleep(60)\n",
+        single="the parent waits for the end of a process that has hung up, until the session's deadline",
+    ),
     _attack("send a message of no known kind", _send("unknown_kind")),
     _attack("send a message with parts missing", _send("missing_parts")),
     _attack("send a message with parts of the wrong kind", _send("wrong_types")),
