@@ -33,6 +33,8 @@ _numbers = itertools.count(1)
 WATCH_INTERVAL_S = 0.02
 #: Time a program has to end by itself after it was asked to.
 GRACE_S = 0.5
+#: What starts a session's time for whoever kills it at its end may be this much earlier.
+CLOCKS_DIFFER_S = 0.1
 #: Time a started process may take to be ready.
 READY_S = 60.0
 #: What the exit codes of a session's process say.
@@ -256,9 +258,7 @@ class ProcessSession(SandboxSession):
         try:
             conversation.result()
         except StreamEndedError:
-            ended = await process.wait()
-            self._usage = _most(self._usage, Usage(cpu_seconds=ended.cpu_seconds))
-            raise _Killed(self._why_gone(ended)) from None
+            raise _Killed(await self._why_silent(process)) from None
         except WireError as error:
             _log.warning("a program broke the protocol and was killed: %s", error)
             message = (
@@ -281,13 +281,25 @@ class ProcessSession(SandboxSession):
     def _killed(self, limit: Limit, what: str) -> _Killed:
         return _Killed(ProgramError("limit", f"{what} and was killed; its variables are lost", limit))
 
+    async def _why_silent(self, process: ProgramProcess) -> ProgramError:
+        """Return why a process closed its pipe, killing it where it did not end with that."""
+        try:
+            async with asyncio.timeout(GRACE_S):
+                ended = await process.wait()
+        except TimeoutError:
+            process.kill()
+            return ProgramError("violation", "it closed its line to its parent, went on, and was killed")
+        self._usage = _most(self._usage, Usage(cpu_seconds=ended.cpu_seconds))
+        return self._why_gone(ended)
+
     def _why_gone(self, ended: Exit) -> ProgramError:
         """Return what the end of a process that nobody here killed means."""
         if ended.signal == signal.SIGXCPU or (
             ended.signal == signal.SIGKILL and ended.cpu_seconds >= self._policy.cpu_s
         ):
             return self._killed("cpu", f"it took more than {self._policy.cpu_s:g} s of processor time").error
-        if ended.signal == signal.SIGKILL and time.monotonic() - self._started_at >= self._policy.session_s:
+        age_s = time.monotonic() - self._started_at + CLOCKS_DIFFER_S
+        if ended.signal == signal.SIGKILL and age_s >= self._policy.session_s:
             return self._killed("session", f"its session took longer than {self._policy.session_s:g} s").error
         reason = _CHILD_ERRORS.get(ended.code or 0, _ending(ended))
         return ProgramError("crash", f"its process died ({reason}); its variables are lost")
