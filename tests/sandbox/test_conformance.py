@@ -41,12 +41,16 @@ PATIENT = (
 @pytest.fixture(autouse=True)
 def _impatient(zygote: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a faulty sandbox never does is not waited for long; without a sound one there is nothing to do."""
-    for module in ("bench", "lifetime", "limits"):
-        monkeypatch.setattr(f"spatial_agent.sandbox.conformance.{module}.GRACE_S", 3.0)
-    monkeypatch.setattr("spatial_agent.sandbox.conformance.processes.GONE_S", 1.0)
+    be_patient(monkeypatch, grace_s=3.0, gone_s=1.0)
     yield
     while StaysOpenUnused.opened:
         StaysOpenUnused.opened.pop().sound.close()
+
+
+def be_patient(monkeypatch: pytest.MonkeyPatch, grace_s: float, gone_s: float) -> None:
+    for module in ("bench", "lifetime", "limits"):
+        monkeypatch.setattr(f"spatial_agent.sandbox.conformance.{module}.GRACE_S", grace_s)
+    monkeypatch.setattr("spatial_agent.sandbox.conformance.processes.GONE_S", gone_s)
 
 
 def failures(open_sandbox: OpenSandbox, only: str = "") -> dict[str, str]:
@@ -78,7 +82,8 @@ def test_no_other_check_finds_it(check: str, zygote: Sandbox, monkeypatch: pytes
 
 
 @pytest.mark.slow
-def test_the_zygote_passes() -> None:
+def test_the_zygote_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    be_patient(monkeypatch, grace_s=10.0, gone_s=5.0)
     assert failures(open_zygote_sandbox) == {}
 
 
@@ -87,7 +92,7 @@ def test_bubblewrap_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     if (reason := bwrap.why_not()) is not None:
         pytest.skip(reason)
     # Each of its sessions starts an interpreter.
-    monkeypatch.setattr("spatial_agent.sandbox.conformance.processes.GONE_S", 10.0)
+    be_patient(monkeypatch, grace_s=20.0, gone_s=10.0)
     assert failures(lambda: ProcessSandbox(BubblewrapLauncher())) == {}
 
 
