@@ -43,10 +43,10 @@ ATTACKS = (
         "end in the middle of a frame",
         "frame = bytes.fromhex(aim['frames']['text'])\nos.write(4, frame[:50])\nos._exit(0)\n",
     ),
-    _hanging(
+    _attack(
         "close its end",
         "if kernel('close', 4) == 0:\n    while True:\n        sys.modules['time'].sleep(60)\n",
-        single="the parent waits for the end of a process that has hung up, until the session's deadline",
+        always="nobody waits for a process that has hung up; it is killed",
     ),
     _attack("send a message of no known kind", _send("unknown_kind")),
     _attack("send a message with parts missing", _send("missing_parts")),
