@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from spatial_agent.sandbox.kernel.usage import Usage, usage_of
+from spatial_agent.sandbox.held_process import HeldProcess
 from spatial_agent.sandbox.launch import Exit
 from spatial_agent.sandbox.messages import WRITE_FD
 from spatial_agent.sandbox.stream import readable
@@ -66,8 +66,8 @@ class Ends:
         take_pipes(self.read_fd, self.write_fd)
 
 
-class PipedProcess:
-    """One started process; see `spatial_agent.sandbox.launch.ProgramProcess`.
+class PipedProcess(HeldProcess):
+    """One started process.
 
     Args:
         outer: What was started here: the program itself, or what puts it behind walls.
@@ -76,6 +76,9 @@ class PipedProcess:
         write_fd: Where frames for it go in.
         first_signal: Exit code of `outer` that stands for signal 0 of the program, or None where `outer` is
             the program.
+
+    Raises:
+        ProcessLookupError: If the program is gone already.
     """
 
     def __init__(
@@ -86,48 +89,12 @@ class PipedProcess:
         write_fd: int,
         first_signal: int | None,
     ) -> None:
-        """Take over the descriptors.
-
-        Raises:
-            ProcessLookupError: If the program is gone already.
-        """
-        self.read_fd = read_fd
-        self.write_fd = write_fd
-        self._pid = pid
-        self._pidfd = os.pidfd_open(pid)
+        """Take over the descriptors."""
+        super().__init__(read_fd, write_fd, pid, os.pidfd_open(pid))
         self._outer = outer
         self._outer_pidfd = os.pidfd_open(outer.pid)
         self._first_signal = first_signal
-        self._before = self._now = usage_of(pid)
-        self._exit: asyncio.Task[Exit] | None = None
         self._is_over = False
-        self._closed = False
-
-    def interrupt(self) -> None:
-        """Ask it to end its cell."""
-        self._send(signal.SIGINT)
-
-    def kill(self) -> None:
-        """End it at once; what it started goes with what was started here, when that is waited for."""
-        self._send(signal.SIGKILL)
-
-    def usage(self) -> Usage:
-        """Return what it uses beyond what was loaded before it said that it is up."""
-        now = usage_of(self._pid)
-        if now.peak_bytes == 0:
-            return Usage()
-        self._now = now
-        return now.since(self._before)
-
-    async def wait(self) -> Exit:
-        """Wait until it is gone; its processor time is that of the last look at its usage.
-
-        Raises:
-            SandboxUnavailableError: If its sandbox was closed.
-        """
-        if self._exit is None:
-            self._exit = asyncio.create_task(self._wait())
-        return await asyncio.shield(self._exit)
 
     def end(self) -> None:
         """Kill it and all it started, because its sandbox is closed; whoever waits for it is told."""
@@ -135,27 +102,12 @@ class PipedProcess:
         self.kill()
         _end(self._outer)
 
-    def close(self) -> None:
-        """Kill what still runs and let go of everything."""
-        if self._closed:
-            return
-        self._closed = True
-        self.end()
-        if self._exit is None or self._exit.done():
-            os.close(self._outer_pidfd)
-        else:
-            # Whoever waits for it has to be gone before its number may be used again.
-            self._exit.add_done_callback(lambda _: os.close(self._outer_pidfd))
-            self._exit.cancel()
-        for descriptor in (self.read_fd, self.write_fd, self._pidfd):
-            os.close(descriptor)
-
-    async def _wait(self) -> Exit:
+    async def _ended(self) -> Exit:
         await readable(self._outer_pidfd)
         code = _end(self._outer)
         if self._is_over:
             raise SandboxUnavailableError("the sandbox was closed, and with it every running program")
-        cpu_seconds = self._now.cpu_seconds - self._before.cpu_seconds
+        cpu_seconds = self._last.cpu_seconds - self._before.cpu_seconds
         if code < 0:
             number = -code
         elif self._first_signal is not None and code > self._first_signal:
@@ -165,9 +117,11 @@ class PipedProcess:
         # Its alarm ends it in its parent's stead.
         return Exit(None, signal.SIGKILL if number == signal.SIGALRM else number, cpu_seconds)
 
-    def _send(self, number: int) -> None:
-        with suppress(ProcessLookupError, OSError):
-            signal.pidfd_send_signal(self._pidfd, number)
+    def _stop(self) -> None:
+        self.end()
+
+    def _close_line(self) -> None:
+        os.close(self._outer_pidfd)
 
 
 class PipedLauncher:

@@ -8,7 +8,6 @@ import asyncio
 import fcntl
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +18,8 @@ from threading import Lock
 from typing import Any
 
 from spatial_agent.sandbox.environment import Layer, Sandbox
-from spatial_agent.sandbox.kernel.usage import Usage, pid_of, usage_of
+from spatial_agent.sandbox.held_process import HeldProcess
+from spatial_agent.sandbox.kernel.usage import pid_of
 from spatial_agent.sandbox.launch import Exit
 from spatial_agent.sandbox.policy import SandboxPolicy
 from spatial_agent.sandbox.process import ProcessSandbox
@@ -50,60 +50,30 @@ def open_zygote_sandbox(layers: frozenset[Layer] = frozenset(Layer)) -> Sandbox:
     return ProcessSandbox(ZygoteLauncher(layers & LAYERS), layers - LAYERS)
 
 
-class ZygoteProcess:
-    """One forked child; see `spatial_agent.sandbox.launch.ProgramProcess`."""
+class ZygoteProcess(HeldProcess):
+    """One forked child; the zygote says how it ended, and kills it when nobody listens any more.
+
+    Args:
+        read_fd: Where its frames come out.
+        write_fd: Where frames for it go in.
+        status: The line to the zygote.
+        pidfd: What stands for it.
+    """
 
     def __init__(self, read_fd: int, write_fd: int, status: socket.socket, pidfd: int) -> None:
         """Take over the descriptors."""
-        self.read_fd = read_fd
-        self.write_fd = write_fd
+        super().__init__(read_fd, write_fd, pid_of(pidfd), pidfd)
         self._status = status
-        self._pidfd = pidfd
-        self._pid = pid_of(pidfd)
-        self._start = usage_of(self._pid)
-        self._exit: asyncio.Task[Exit] | None = None
-        self._closed = False
 
-    def interrupt(self) -> None:
-        """Ask it to end its cell."""
-        self._send(signal.SIGINT)
-
-    def kill(self) -> None:
-        """End it at once."""
-        self._send(signal.SIGKILL)
-
-    def usage(self) -> Usage:
-        """Return what it uses beyond what its fork began with."""
-        return usage_of(self._pid).since(self._start)
-
-    async def wait(self) -> Exit:
-        """Wait until the zygote has said how it ended."""
-        if self._exit is None:
-            self._exit = asyncio.create_task(self._wait())
-        return await asyncio.shield(self._exit)
-
-    def close(self) -> None:
-        """Close the pipes and the line to the zygote, which then kills what still runs."""
-        if self._closed:
-            return
-        self._closed = True
-        self.kill()
-        if self._exit is None or self._exit.done():
-            self._status.close()
-        else:
-            # Whoever waits for it has to be gone before its number may be used again.
-            self._exit.add_done_callback(lambda _: self._status.close())
-            self._exit.cancel()
-        for descriptor in (self.read_fd, self.write_fd, self._pidfd):
-            os.close(descriptor)
-
-    async def _wait(self) -> Exit:
+    async def _ended(self) -> Exit:
         said = await _reply(self._status)
         return Exit(said["code"], said["signal"], said["cpu_seconds"])
 
-    def _send(self, number: int) -> None:
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._pidfd, number)
+    def _stop(self) -> None:
+        self.kill()
+
+    def _close_line(self) -> None:
+        self._status.close()
 
 
 class ZygoteLauncher:
