@@ -21,7 +21,8 @@ from typing import Any
 from spatial_agent.sandbox import worker
 from spatial_agent.sandbox.enclosure import check_kernel
 from spatial_agent.sandbox.environment import Layer
-from spatial_agent.sandbox.kernel import limits, namespaces, privileges
+from spatial_agent.sandbox.kernel import limits, namespaces, privileges, seccomp
+from spatial_agent.sandbox.messages import READ_FD, WRITE_FD
 from spatial_agent.sandbox.zygote_child import ORDER_BYTES, become_child
 from spatial_agent.tools.errors import SandboxUnavailableError
 
@@ -189,6 +190,9 @@ def main() -> None:
         sys.exit(1)
     # Python and the start-up put a few settings in; programs see none at all.
     os.environ.clear()  # noqa: TID251
+    if Layer.SECCOMP in layers:
+        # Put together here, and not by every child.
+        seccomp.own_allow_list(READ_FD, WRITE_FD)
     gc.collect()
     gc.freeze()
     _say(control, {"layers": sorted(layers)})

@@ -17,6 +17,7 @@ best case and be passed by setting a bit in the worst.
 
 import ctypes
 import errno
+import functools
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -186,7 +187,17 @@ def install_allow_list(read_fd: int, write_fd: int) -> None:
     Raises:
         SandboxUnavailableError: If the kernel refuses the filter.
     """
-    _install(allow_list(_running(), read_fd, write_fd))
+    _install(own_allow_list(read_fd, write_fd))
+
+
+@functools.cache
+def own_allow_list(read_fd: int, write_fd: int) -> bytes:
+    """Return the filter of programs on this machine; it is put together once, also for those forked later.
+
+    Raises:
+        SandboxUnavailableError: If this processor's calls are not known.
+    """
+    return allow_list(_running(), read_fd, write_fd)
 
 
 def install_deny_list() -> None:
