@@ -8,6 +8,7 @@ import importlib.util
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import pytest
@@ -34,9 +35,12 @@ class Seen:
 
     def __init__(self, look: Callable[[Frame], Detections]) -> None:
         self.look = look
+        self._lock = Lock()
 
     def segment(self, frame: Frame, frames: FrameSet) -> tuple[InstanceMask, ...]:
-        return self.look(frame).instance_masks()
+        # Scenes are built by several threads; an expert takes one call at a time.
+        with self._lock:
+            return self.look(frame).instance_masks()
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,7 @@ def test_an_ordinary_program_passes() -> None:
 @pytest.mark.parametrize(
     ("source", "told"),
     [
-        ("import os", "line 1, column 1: import of 'os' is not allowed; allowed: bisect, collections, "),
+        ("import os", "line 1, column 1: import of 'os' is not allowed; allowed: abc, bisect, cmath, "),
         ("x = 1\nif x:\n    import json, os.path", "line 3, column 5: import of 'os.path' is not allowed"),
         ("from os import path", "line 1, column 1: import of 'os' is not allowed"),
         ("import scipy", "line 1, column 1: import of 'scipy' is not allowed; write `import scipy.spatial`"),
