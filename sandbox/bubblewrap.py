@@ -9,13 +9,12 @@ import sys
 
 from spatial_agent.sandbox.environment import Layer
 from spatial_agent.sandbox.kernel import bwrap, landlock, seccomp
+from spatial_agent.sandbox.launch import LAYERS, SINGLE_THREADED
 from spatial_agent.sandbox.messages import NOT_ENCLOSED, READ_FD, WRITE_FD
-from spatial_agent.sandbox.piped import ENVIRONMENT, Ends, PipedLauncher, PipedProcess
+from spatial_agent.sandbox.piped import Ends, PipedLauncher, PipedProcess
 from spatial_agent.sandbox.policy import SandboxPolicy
 from spatial_agent.tools.errors import SandboxUnavailableError
 
-#: What this provider itself puts up; sessions see to the others.
-LAYERS = frozenset({Layer.NAMESPACES, Layer.IDENTITY, Layer.LANDLOCK, Layer.SECCOMP, Layer.RLIMITS})
 #: Bubblewrap ends with this plus the number of the signal that ended the program.
 _FIRST_SIGNAL = 128
 _CPU_SLACK_S = 0.5
@@ -59,13 +58,11 @@ class BubblewrapLauncher(PipedLauncher):
         """
         # Namespaces are made outside, and so is the other identity; only what is left is given up inside.
         layers = sorted(self.layers - {Layer.NAMESPACES})
-        names = ("cpu_s", "session_s", "memory_mb", "open_files")
-        limits = {name: getattr(policy, name) for name in names}
 
         def command(ends: Ends) -> list[str]:
-            order = json.dumps({"limits": limits, "layers": layers, "ends": vars(ends)})
+            order = json.dumps({"limits": policy.kernel_limits, "layers": layers, "ends": vars(ends)})
             program = [sys.executable, "-E", "-P", "-c", _START, order]
-            return bwrap.command(program, memory_tmp_mb=1, environment=ENVIRONMENT)
+            return bwrap.command(program, memory_tmp_mb=1, environment=SINGLE_THREADED)
 
         return await self.started(command)
 

@@ -5,9 +5,6 @@ from spatial_agent.sandbox.kernel import landlock, limits, namespaces, privilege
 from spatial_agent.sandbox.policy import SandboxPolicy
 from spatial_agent.tools.errors import SandboxUnavailableError
 
-#: Walls without which a process of one's own is no sandbox.
-NEEDED = frozenset({Layer.LANDLOCK, Layer.SECCOMP})
-
 
 def check_kernel(wanted: frozenset[Layer]) -> None:
     """Make sure that the kernel has what the wanted layers stand on.

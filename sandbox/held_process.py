@@ -1,6 +1,7 @@
 """What the processes of all providers have in common on the parent's side: two pipes, and a hold on each."""
 
 import asyncio
+import fcntl
 import os
 import signal
 from abc import ABC, abstractmethod
@@ -8,6 +9,9 @@ from contextlib import suppress
 
 from spatial_agent.sandbox.kernel.usage import Usage, usage_of
 from spatial_agent.sandbox.launch import Exit
+
+#: Room in each pipe, where the system grants that much.
+PIPE_BYTES = 2**20
 
 
 class HeldProcess(ABC):
@@ -24,6 +28,10 @@ class HeldProcess(ABC):
         """Take over the descriptors; what it uses counts from now."""
         self.read_fd = read_fd
         self.write_fd = write_fd
+        for descriptor in (read_fd, write_fd):
+            os.set_blocking(descriptor, False)
+            with suppress(OSError):
+                fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._pid = pid
         self._pidfd = pidfd
         self._before = self._last = usage_of(pid)

@@ -7,6 +7,11 @@ from spatial_agent.sandbox.environment import Layer
 from spatial_agent.sandbox.kernel.usage import Usage
 from spatial_agent.sandbox.policy import SandboxPolicy
 
+#: What whoever starts processes puts up; sessions see to the others.
+LAYERS = frozenset({Layer.NAMESPACES, Layer.IDENTITY, Layer.LANDLOCK, Layer.SECCOMP, Layer.RLIMITS})
+#: Numeric libraries start no threads: a process with some cannot be forked, and a program gets none anyway.
+SINGLE_THREADED = {"MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
 
 @dataclass(frozen=True)
 class Exit:

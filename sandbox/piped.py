@@ -18,14 +18,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from spatial_agent.sandbox.held_process import HeldProcess
-from spatial_agent.sandbox.launch import Exit
+from spatial_agent.sandbox.launch import SINGLE_THREADED, Exit
 from spatial_agent.sandbox.messages import WRITE_FD
 from spatial_agent.sandbox.stream import readable
 from spatial_agent.tools.errors import SandboxUnavailableError
 
 #: Wall time a process may take to import everything.
 START_S = 60.0
-PIPE_BYTES = 2**20
 #: Longest part of what a failed start wrote that is told.
 _TOLD_BYTES = 2000
 #: Above the numbers that the pipes get inside.
@@ -34,8 +33,6 @@ _FIRST_FREE = WRITE_FD + 1
 _ALARM_LATE_S = 0.5
 _CREDENTIALS = struct.Struct("3i")
 _UP = b"up"
-#: Numeric libraries start no threads.
-ENVIRONMENT = {"MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True)
@@ -180,10 +177,6 @@ class PipedLauncher:
         finally:
             line.close()
         self._running.add(process)
-        for descriptor in (read_fd, write_fd):
-            os.set_blocking(descriptor, False)
-            with suppress(OSError):
-                fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         return process
 
     def close(self) -> None:
@@ -221,7 +214,7 @@ def _given(read_fd: int, write_fd: int, line_fd: int) -> Iterator[Ends]:
 def _spawn(command: list[str], ends: Ends) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         command,
-        env=ENVIRONMENT,
+        env=SINGLE_THREADED,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -76,6 +76,12 @@ class SandboxPolicy:
     imports: frozenset[str] = IMPORTS
     tools: frozenset[str] | None = None
 
+    @property
+    def kernel_limits(self) -> dict[str, float]:
+        """What the process of a session has to be told: limits that are enforced from its start."""
+        names = ("cpu_s", "session_s", "memory_mb", "open_files")
+        return {name: getattr(self, name) for name in names}
+
     def __post_init__(self) -> None:
         """Check that every limit is one.
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 from spatial_agent.sandbox.environment import Layer, Sandbox, SandboxSession
-from spatial_agent.sandbox.launch import Launcher
+from spatial_agent.sandbox.launch import LAYERS, Launcher
 from spatial_agent.sandbox.policy import SandboxPolicy
 from spatial_agent.sandbox.session import ProcessSession
 from spatial_agent.tools.contract import ToolRunner
 
 #: What a session sees to, whoever started its process.
-SESSION_LAYERS = frozenset({Layer.SYNTAX, Layer.WATCH})
+SESSION_LAYERS = frozenset(Layer) - LAYERS
 
 
 class ProcessSandbox(Sandbox):

@@ -8,11 +8,11 @@ import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from spatial_agent.sandbox import messages
 from spatial_agent.sandbox.environment import (
     Layer,
-    Limit,
     ProgramAnswer,
     ProgramError,
     ProgramResult,
@@ -46,6 +46,8 @@ _CHILD_ERRORS = {
 #: Memory that counts as held without being the program's: pages of libraries it is the first to touch.
 _TOUCHED_BYTES = 32 * 2**20
 _MEGA = 2**20
+#: Limits at which a process is killed; the others end a cell without that.
+KilledAt = Literal["wall", "cpu", "session", "memory", "output"]
 
 
 @dataclass
@@ -152,7 +154,7 @@ class ProcessSession(SandboxSession):
             return ProgramResult(error=ProgramError("limit", message, "cells"))
         process, stream = await self._ready()
         if Layer.WATCH in self._layers and time.monotonic() - self._started_at > self._policy.session_s:
-            killed = self._killed("session", f"its session took longer than {self._policy.session_s:g} s")
+            killed = self._killed("session")
             self._end(killed.error.message)
             return ProgramResult(error=killed.error)
         return await self._run(process, stream, frame)
@@ -252,7 +254,7 @@ class ProcessSession(SandboxSession):
                 interrupted_at = now
                 process.interrupt()
             elif now - interrupted_at > GRACE_S:
-                raise self._killed("wall", f"it ran longer than {self._policy.wall_s:g} s")
+                raise self._killed("wall")
         if conversation.cancelled():
             raise SandboxClosedError("the session was closed while its cell ran")
         try:
@@ -270,15 +272,23 @@ class ProcessSession(SandboxSession):
         policy = self._policy
         self._usage = usage = _most(self._usage, process.usage())
         if usage.memory_bytes > policy.memory_mb * _MEGA + _TOUCHED_BYTES:
-            raise self._killed("memory", f"it held more than {policy.memory_mb} MB of memory")
+            raise self._killed("memory")
         if usage.cpu_seconds > policy.cpu_s:
-            raise self._killed("cpu", f"it took more than {policy.cpu_s:g} s of processor time")
+            raise self._killed("cpu")
         if now - self._started_at > policy.session_s:
-            raise self._killed("session", f"its session took longer than {policy.session_s:g} s")
+            raise self._killed("session")
         if stream.received_bytes > policy.cell_bytes:
-            raise self._killed("output", f"it sent more than {policy.cell_bytes} bytes")
+            raise self._killed("output")
 
-    def _killed(self, limit: Limit, what: str) -> _Killed:
+    def _killed(self, limit: KilledAt) -> _Killed:
+        policy = self._policy
+        what = {
+            "wall": f"it ran longer than {policy.wall_s:g} s",
+            "cpu": f"it took more than {policy.cpu_s:g} s of processor time",
+            "session": f"its session took longer than {policy.session_s:g} s",
+            "memory": f"it held more than {policy.memory_mb} MB of memory",
+            "output": f"it sent more than {policy.cell_bytes} bytes",
+        }[limit]
         return _Killed(ProgramError("limit", f"{what} and was killed; its variables are lost", limit))
 
     async def _why_silent(self, process: ProgramProcess) -> ProgramError:
@@ -297,10 +307,10 @@ class ProcessSession(SandboxSession):
         if ended.signal == signal.SIGXCPU or (
             ended.signal == signal.SIGKILL and ended.cpu_seconds >= self._policy.cpu_s
         ):
-            return self._killed("cpu", f"it took more than {self._policy.cpu_s:g} s of processor time").error
+            return self._killed("cpu").error
         age_s = time.monotonic() - self._started_at + CLOCKS_DIFFER_S
         if ended.signal == signal.SIGKILL and age_s >= self._policy.session_s:
-            return self._killed("session", f"its session took longer than {self._policy.session_s:g} s").error
+            return self._killed("session").error
         reason = _CHILD_ERRORS.get(ended.code or 0, _ending(ended))
         return ProgramError("crash", f"its process died ({reason}); its variables are lost")
 

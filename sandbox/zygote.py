@@ -5,7 +5,6 @@ allows them.
 """
 
 import asyncio
-import fcntl
 import json
 import os
 import socket
@@ -13,14 +12,13 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Mapping
-from contextlib import suppress
 from threading import Lock
 from typing import Any
 
 from spatial_agent.sandbox.environment import Layer, Sandbox
 from spatial_agent.sandbox.held_process import HeldProcess
 from spatial_agent.sandbox.kernel.usage import pid_of
-from spatial_agent.sandbox.launch import Exit
+from spatial_agent.sandbox.launch import LAYERS, SINGLE_THREADED, Exit
 from spatial_agent.sandbox.policy import SandboxPolicy
 from spatial_agent.sandbox.process import ProcessSandbox
 from spatial_agent.sandbox.stream import readable
@@ -29,13 +27,9 @@ from spatial_agent.tools.errors import SandboxUnavailableError
 #: Wall time the zygote may take to import everything, and to fork.
 START_S = 60.0
 REPLY_BYTES = 4096
-PIPE_BYTES = 2**20
-#: What the launcher itself puts up; sessions see to the others.
-LAYERS = frozenset({Layer.NAMESPACES, Layer.IDENTITY, Layer.LANDLOCK, Layer.SECCOMP, Layer.RLIMITS})
-# Numeric libraries must not start threads, or the process could not be forked.
 _START = (
     "import os\n"
-    "os.environ.update(OPENBLAS_NUM_THREADS='1', OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')\n"
+    f"os.environ.update({SINGLE_THREADED})\n"
     "from spatial_agent.sandbox import zygote_server\n"
     "zygote_server.main()\n"
 )
@@ -197,10 +191,6 @@ class _Zygote:
             child_status.close()
             os.close(child_read)
             os.close(child_write)
-        for descriptor in (read_fd, write_fd):
-            os.set_blocking(descriptor, False)
-            with suppress(OSError):
-                fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         return ZygoteProcess(read_fd, write_fd, status, pidfd)
 
     def close(self) -> None:
@@ -214,8 +204,7 @@ class _Zygote:
         self._process.communicate()
 
     def _order(self, policy: SandboxPolicy, descriptors: list[int]) -> None:
-        names = ("cpu_s", "session_s", "memory_mb", "open_files")
-        order = json.dumps({name: getattr(policy, name) for name in names}).encode()
+        order = json.dumps(policy.kernel_limits).encode()
         try:
             socket.send_fds(self._control, [order], descriptors)
         except OSError as error:

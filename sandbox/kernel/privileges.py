@@ -23,13 +23,13 @@ _SET_MEMORY_DENY_WRITE_EXECUTE, _REFUSE_EXECUTE_GAIN = 65, 1
 _JOIN_NEW_SESSION_KEYRING = 1
 
 
-def prctl(option: int, argument: int = 0, second: int = 0) -> int:
-    """Call prctl with one or two arguments.
+def prctl(option: int, argument: int) -> int:
+    """Call prctl with one argument.
 
     Raises:
         OSError: If the kernel refuses.
     """
-    return call("prctl", option, argument, second, 0, 0)
+    return call("prctl", option, argument, 0, 0, 0)
 
 
 def give_up() -> None:
@@ -65,7 +65,9 @@ def become_nobody() -> None:
 
 def has_capabilities() -> bool:
     """Return whether this process may change its own capabilities."""
-    return bool(_capabilities()[0] >> _CAP_SETPCAP & 1)
+    sets = (ctypes.c_uint32 * 6)()
+    call("capget", _header(), sets)
+    return bool(sets[0] >> _CAP_SETPCAP & 1)
 
 
 def drop_capabilities() -> None:
@@ -96,13 +98,6 @@ def keep_only(descriptors: Collection[int]) -> None:
             os.closerange(start, kept)
         start = kept + 1
     os.closerange(start, os.sysconf("SC_OPEN_MAX"))
-
-
-def _capabilities() -> tuple[int, int]:
-    """Return the effective capabilities as bits: the first 32, and the others."""
-    sets = (ctypes.c_uint32 * 6)()
-    call("capget", _header(), sets)
-    return sets[0], sets[3]
 
 
 def _header() -> "ctypes.Array[ctypes.c_uint32]":

@@ -14,8 +14,9 @@ import pytest
 
 from spatial_agent.sandbox import ProgramResult, Sandbox, SandboxPolicy
 from spatial_agent.sandbox.environment import Layer
+from spatial_agent.sandbox.launch import LAYERS
 from spatial_agent.sandbox.process import ProcessSandbox
-from spatial_agent.sandbox.zygote import LAYERS, ZygoteLauncher, open_zygote_sandbox
+from spatial_agent.sandbox.zygote import ZygoteLauncher, open_zygote_sandbox
 from spatial_agent.tools.errors import SandboxUnavailableError
 
 EVERY_WALL = frozenset(Layer)
