@@ -237,10 +237,12 @@ class Program:
             message = kind(*members)
             self._check_size("a call", message)
             self._output.flush()
-            self._channel.send(message)
+            # Interrupted between the two, the reply would be left on the line and taken for the next cell.
+            with INTERRUPTS.held():
+                self._channel.send(message)
+                return self._channel.receive()
         except WireError as error:
             raise ValueError(f"this cannot be sent to a tool: {error}") from None
-        return self._channel.receive()
 
     def _show(self, image: object, caption: object = "") -> None:
         """Show a picture: (H, W, 3) or (H, W), uint8 or floats from 0 to 1, a Picture or a handle of one."""

@@ -21,6 +21,9 @@
     ├── QuestionError                    the planner could not understand the question
     ├── StoppedError                     nobody: whoever waited for the work no longer does
     ├── BudgetExceededError              the run ends, with its trace
+    ├── ModelError                       the operator; the run goes on without the model where it can
+    │   ├── ModelUnavailableError        it cannot be reached, refuses the key, or keeps failing
+    │   └── ModelRequestError            it refuses a request: too long, or a part it does not take
     ├── SandboxError                     the operator; never shown to a model as a program's output
     │   ├── SandboxUnavailableError      there is no sandbox here, or it broke down
     │   ├── SandboxClosedError           the session has ended; open another
@@ -37,6 +40,9 @@ __all__ = [
     "ConfigurationError",
     "InvalidValueError",
     "MissingWeightsError",
+    "ModelError",
+    "ModelRequestError",
+    "ModelUnavailableError",
     "NoSuchObjectError",
     "QuestionError",
     "SandboxClosedError",
@@ -151,6 +157,18 @@ class StoppedError(SpatialAgentError):
 
 class BudgetExceededError(SpatialAgentError):
     """The run used up its turns, calls or seconds."""
+
+
+class ModelError(SpatialAgentError):
+    """The model failed, not the question."""
+
+
+class ModelUnavailableError(ModelError):
+    """The model cannot be reached, refuses the key, or keeps failing."""
+
+
+class ModelRequestError(ModelError):
+    """The model refuses a request: it is too long, or has a part that the model does not take."""
 
 
 class SandboxError(SpatialAgentError):

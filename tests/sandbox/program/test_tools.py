@@ -1,5 +1,6 @@
 """What a program asks of outside: tools, values behind handles; and what it gives: answers and pictures."""
 
+import signal
 import sys
 from collections.abc import Callable
 
@@ -7,10 +8,23 @@ import numpy as np
 import pytest
 
 from spatial_agent.sandbox.environment import ProgramAnswer, ProgramResult
-from spatial_agent.sandbox.messages import Call, Failed, Fetch, Fetched, Returned, ToChild
+from spatial_agent.sandbox.interrupts import INTERRUPTS
+from spatial_agent.sandbox.messages import (
+    Call,
+    Cell,
+    Failed,
+    Fetch,
+    Fetched,
+    Returned,
+    Setup,
+    ToChild,
+    ToParent,
+)
+from spatial_agent.sandbox.program import Program
 from spatial_agent.tools import errors
 from spatial_agent.tools.contract import Finding
 from spatial_agent.tools.scene import UNITS, DepthMap, Picture
+from tests.sandbox.program.conftest import ScriptedChannel
 
 RunCell = Callable[[str], ProgramResult]
 OpenProgram = Callable[..., RunCell]
@@ -284,3 +298,34 @@ def test_what_is_too_large_to_be_sent_is_refused_where_it_stands(
     assert result.error is not None
     assert (result.error.kind, result.error.line) == ("exception", 2)
     assert "at most 4096" in result.error.message
+
+
+def test_an_interrupt_between_a_call_and_its_reply_waits_until_the_reply_was_taken() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    channel = InterruptedChannel()
+    try:
+        INTERRUPTS.install()
+        program = Program(Setup((), {}, 20_000, 2**20, 2, True), channel)
+        done = program.run(Cell("tools.distance(a='sofa', b='tv')"))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert channel.taken == 1
+    assert done.error is not None
+    assert done.error.limit == "wall"
+
+
+class InterruptedChannel(ScriptedChannel):
+    """Has this process interrupted as soon as a call is out."""
+
+    def __init__(self) -> None:
+        super().__init__(Runner())
+        self.taken = 0
+
+    def send(self, message: ToParent) -> None:
+        super().send(message)
+        if isinstance(message, Call):
+            signal.raise_signal(signal.SIGINT)
+
+    def receive(self) -> ToChild:
+        self.taken += 1
+        return super().receive()

@@ -7,7 +7,7 @@ from tests.sandbox.redteam.proofs import burns_on, floods, holds, never_returns
 
 _SUBJECT = "time and output"
 _TIME = replace(QUICK, wall_s=0.1, cpu_s=1.0)
-_SLEEP = replace(_TIME, session_s=2.0)
+_SLEEP = replace(_TIME, session_s=6.0)
 _DEADLINE = "the zygote ends every session at its deadline, whatever anybody says"
 _CUT = "text beyond the limit is cut off and counted, in the program's process and again in its parent"
 _ASLEEP = "who sleeps takes no processor time; without the watch the zygote ends it at the session's deadline"

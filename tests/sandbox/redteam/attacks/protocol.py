@@ -7,7 +7,8 @@ from tests.sandbox.redteam.proofs import breaks_parent, calls, changes, has_pare
 
 _SUBJECT = "protocol"
 _CHECKED = "frames and messages are bounded and checked, and whoever breaks them is killed"
-_HASTY = replace(QUICK, wall_s=0.2, session_s=2.0)
+# Far apart, so that a busy machine cannot take a cell that was ended for one that lasted its whole session.
+_HASTY = replace(QUICK, wall_s=0.2, session_s=6.0)
 _ASLEEP = "who sleeps takes no processor time; without the watch the zygote ends it at the session's deadline"
 
 
