@@ -22,6 +22,7 @@ intent                 entities, in this order
 ``vertical``           the object and what it is above, below or on; with `select`, the candidates
 ``order``              the objects or kinds to put in order of first appearance
 ``route``              none: the start is the viewpoint, the way is in `legs`
+``open``               whatever it is about; no one skill answers it, so `objective` says what would
 =====================  ==========================================================================
 """
 
@@ -46,6 +47,7 @@ Intent = Literal[
     "vertical",
     "order",
     "route",
+    "open",
 ]
 Definition = Literal["vsi", "plain"]
 AnswerForm = Literal["letter", "number", "yes_no", "name", "order", "text"]
@@ -68,6 +70,7 @@ ENTITY_COUNTS: dict[Intent, tuple[int, int | None]] = {
     "vertical": (2, None),
     "order": (2, None),
     "route": (0, 0),
+    "open": (0, None),
 }
 #: The viewpoint an intent cannot do without.
 NEEDED_VIEWPOINT: dict[Intent, str] = {
@@ -209,6 +212,7 @@ class SpatialTask:
         side: The side asked about where all objects on it are wanted.
         unit: The unit asked for (`tools.scene.UNITS`), or None for the operator's own.
         decimals: Decimals to round to in that unit, or None for as many as the margin allows.
+        objective: What would answer an ``"open"`` question, in a sentence; None for all others.
     """
 
     question: str
@@ -228,6 +232,7 @@ class SpatialTask:
     side: Side | None = None
     unit: str | None = None
     decimals: int | None = None
+    objective: str | None = None
 
     # An unknown field in JSON is refused instead of dropped.
     __pydantic_config__ = {"extra": "forbid"}
@@ -247,6 +252,8 @@ class SpatialTask:
             raise InvalidValueError("task: the answer is a letter exactly when there are options")
         if self.intent == "route" and not self.legs:
             raise InvalidValueError("task: a route needs somewhere to go")
+        if (self.intent == "open") != bool(self.objective):
+            raise InvalidValueError("task: an open question has an objective, and only an open one")
 
     def to_json(self) -> dict[str, Any]:
         """Return the task as plain JSON, which `from_json` reads back unchanged."""
