@@ -1,4 +1,4 @@
-"""A frame with the objects and the measured line drawn on it."""
+"""Frames as models and people get to see them: objects marked alike everywhere, and what was measured."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,23 +7,102 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from spatial_agent.tools.drawing.canvas import MEASURED, Canvas
-from spatial_agent.tools.drawing.top_down import object_colour
-from spatial_agent.tools.geometry.projection import in_view, project
-from spatial_agent.tools.geometry.transforms import transform_points
-from spatial_agent.tools.scene import OrientedBox, SceneCamera, SceneMap
+from spatial_agent.prompts.frame_choice import choose_frames as choose_frames
+from spatial_agent.prompts.untrusted import quoted
+from spatial_agent.tools.drawing.canvas import Canvas
+from spatial_agent.tools.drawing.set_of_marks import (
+    PictureView,
+    Shown,
+    draw_evidence,
+    draw_objects,
+    mark_name,
+)
+from spatial_agent.tools.errors import SpatialAgentError
+from spatial_agent.tools.scene import Frame, FrameSet, Picture, SceneCamera, SceneMap
 
-#: Nothing nearer than this can be projected sensibly, metres.
-NEAREST_M = 0.1
-LINE_STEPS = 48
+Marks = Sequence[Mapping[str, Any]]
+#: Sides below which a frame is enlarged before it is marked, so that its marks can be read, pixels.
+READABLE_PX = 480
+#: How many objects a caption names.
+MOST_NAMED = 24
 
 
 def best_camera(scene: SceneMap, object_ids: Sequence[str]) -> SceneCamera | None:
     """Return the camera that shows the objects best: most of them, most whole, nearest the middle."""
-    boxes = [item.box for item in scene.objects if item.id in object_ids]
-    if not scene.cameras or not boxes:
-        return scene.cameras[0] if scene.cameras else None
-    return max(scene.cameras, key=lambda camera: (sum(_shown(camera, box) for box in boxes), -camera.index))
+    return next(iter(choose_frames(scene, object_ids, 1)), None)
+
+
+def marked_frames(
+    scene: SceneMap,
+    frames: FrameSet,
+    entities: Sequence[str],
+    marks: Marks = (),
+    *,
+    most: int = 4,
+    side_px: int = 768,
+) -> tuple[Picture, ...]:
+    """Return the frames that show what a question is about, each object marked with its number and id.
+
+    Frames that cannot be decoded are passed over.
+
+    Args:
+        scene: The scene.
+        frames: The frames it was measured from.
+        entities: Ids of the objects to mark; all where empty.
+        marks: What was measured, see `Finding.marks`.
+        most: How many pictures at most.
+        side_px: Longer side of the pictures, pixels.
+    """
+    pictures = []
+    for camera in choose_frames(scene, entities, most):
+        frame = _decoded(frames, camera.index)
+        if frame is not None:
+            pictures.append(marked_frame(scene, camera, frame, entities, marks, side_px=side_px))
+    return tuple(pictures)
+
+
+def marked_frame(
+    scene: SceneMap,
+    camera: SceneCamera,
+    frame: Frame,
+    entities: Sequence[str],
+    marks: Marks = (),
+    *,
+    side_px: int = 768,
+) -> Picture:
+    """Return one frame with objects marked; what its depth says to be hidden is drawn dashed.
+
+    Args:
+        scene: The scene.
+        camera: The frame's camera in the scene.
+        frame: The frame, with its picture.
+        entities: Ids of the objects to mark; all where empty.
+        marks: What was measured, see `Finding.marks`.
+        side_px: Longer side of the picture, pixels.
+    """
+    canvas = Canvas(_sized(frame, side_px))
+    view = _view(camera, canvas, None if frame.depth is None or not scene.has_places else frame)
+    known = {item.id for item in scene.objects}
+    drawn = draw_evidence(canvas, view, marks)
+    shown = draw_objects(canvas, scene, view, [name for name in entities if name in known])
+    return Picture(np.array(canvas.image), _caption(scene, camera, shown, drawn))
+
+
+def plain_frames(frames: FrameSet, *, most: int = 4, side_px: int = 768) -> tuple[Picture, ...]:
+    """Return frames spread evenly over a recording, without marks: all there is where nothing was measured.
+
+    Args:
+        frames: The recording.
+        most: How many pictures at most.
+        side_px: Longer side of the pictures, pixels.
+    """
+    pictures = []
+    for index in np.unique(np.linspace(0, len(frames) - 1, max(most, 1)).round().astype(int)).tolist():
+        frame = _decoded(frames, index)
+        if frame is not None:
+            shown = f"{_frame_words(index, frame.header.time_s)} of {len(frames)}, nothing marked."
+            pictures.append(Picture(np.array(_sized(frame, side_px, enlarge=False)), shown))
+    return tuple(pictures)
 
 
 def draw_marked_frame(
@@ -31,9 +110,9 @@ def draw_marked_frame(
     camera: SceneCamera,
     rgb: NDArray[np.uint8],
     object_ids: Sequence[str],
-    marks: Sequence[Mapping[str, Any]] = (),
+    marks: Marks = (),
 ) -> Image.Image:
-    """Draw boxes and measured lines on a frame.
+    """Draw objects and what was measured on a frame, at the frame's own size.
 
     Args:
         scene: The scene.
@@ -43,77 +122,60 @@ def draw_marked_frame(
         marks: Measured segments and points, see `Finding.marks`.
     """
     canvas = Canvas(Image.fromarray(rgb))
-    zoom = rgb.shape[1] / camera.intrinsics.width
-    for number, item in enumerate(scene.objects):
-        if object_ids and item.id not in object_ids:
-            continue
-        corners, visible = _pixels(camera, item.box.corners_m)
-        if not visible.any():
-            continue
-        for start, end in _edges():
-            _draw_line(canvas, camera, item.box.corners_m[[start, end]], object_colour(number), zoom)
-        shown = corners[visible] * zoom
-        top = (float(shown[:, 0].mean()), float(max(shown[:, 1].min() - 10, 12)))
-        canvas.label(top, item.id, object_colour(number), 16)
-    for mark in marks:
-        _draw_mark(canvas, camera, mark, zoom)
+    view = _view(camera, canvas, None)
+    draw_evidence(canvas, view, marks)
+    draw_objects(canvas, scene, view, object_ids)
     return canvas.image
 
 
-def _draw_mark(canvas: Canvas, camera: SceneCamera, mark: Mapping[str, Any], zoom: float) -> None:
-    """Draw a measured line with its number, or the number said about one object."""
-    if mark["kind"] not in ("segment", "point"):
-        return
-    ends = np.array([mark["from_m"], mark["to_m"]] if mark["kind"] == "segment" else [mark["at_m"]], float)
-    if len(ends) == 2:
-        _draw_line(canvas, camera, ends, MEASURED, zoom, width=4)
-    middle, visible = _pixels(camera, ends.mean(axis=0, keepdims=True))
-    if visible.all():
-        at = middle[0] * zoom
-        canvas.label((float(at[0]), float(at[1]) - 16), str(mark["label"]), MEASURED, 18)
+def _decoded(frames: FrameSet, index: int) -> Frame | None:
+    """Return a frame with its picture, and its depth where it has any; None where there is no picture."""
+    if not 0 <= index < len(frames):
+        return None
+    try:
+        frame = frames.load(index, depth=frames.headers[index].has_depth, instances=False)
+    except SpatialAgentError:
+        return None
+    return None if frame.rgb is None else frame
 
 
-def _draw_line(
-    canvas: Canvas,
-    camera: SceneCamera,
-    ends_m: NDArray[np.float64],
-    colour: tuple[int, int, int],
-    zoom: float,
-    width: int = 2,
-) -> None:
-    """Draw a straight line of the scene, leaving out what lies behind the camera."""
-    steps = np.linspace(0.0, 1.0, LINE_STEPS)[:, None]
-    pixels, _ = _pixels(camera, ends_m[0] + steps * (ends_m[1] - ends_m[0]))
-    # A point behind the camera has neither coordinate.
-    front = np.isfinite(pixels[:, 0])
-    for start, end, drawn in zip(pixels * zoom, pixels[1:] * zoom, front[:-1] & front[1:], strict=False):
-        if drawn:
-            canvas.line([(float(start[0]), float(start[1])), (float(end[0]), float(end[1]))], colour, width)
+def _sized(frame: Frame, side_px: int, *, enlarge: bool = True) -> Image.Image:
+    """Return the picture of a frame, shrunk to a longer side, or enlarged until marks can be read."""
+    assert frame.rgb is not None  # only frames with a picture come here
+    image = Image.fromarray(frame.rgb)
+    longest = max(image.size)
+    wanted = min(side_px, max(longest, READABLE_PX if enlarge else 1))
+    if wanted == longest:
+        return image
+    width, height = (max(1, round(size * wanted / longest)) for size in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS)
 
 
-def _pixels(camera: SceneCamera, xyz_m: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return pixels, shape (N, 2), NaN behind the camera, and which are in the image."""
-    local = transform_points(camera.pose.camera_from_world, xyz_m)
-    front = local[:, 2] > NEAREST_M
-    pixels = np.full((len(xyz_m), 2), np.nan)
-    visible = np.zeros(len(xyz_m), dtype=bool)
-    if front.any():
-        uv_px, z_m = project(camera.intrinsics, local[front])
-        pixels[front] = uv_px
-        visible[front] = in_view(camera.intrinsics, uv_px, z_m)
-    return pixels, visible
+def _view(camera: SceneCamera, canvas: Canvas, frame: Frame | None) -> PictureView:
+    depth = None if frame is None or frame.depth is None else frame.depth.z_m
+    return PictureView(camera.intrinsics.resized(*canvas.image.size), camera.pose, depth)
 
 
-def _shown(camera: SceneCamera, box: OrientedBox) -> float:
-    points = np.concatenate([box.corners_m, box.centre_m[None]])
-    pixels, visible = _pixels(camera, points)
-    if not visible[-1]:
-        return 0.25 * float(visible[:-1].mean())
-    size = (camera.intrinsics.width, camera.intrinsics.height)
-    off_centre = float(np.abs(pixels[-1] / size - 0.5).max())
-    return float(visible.mean()) + 0.3 * (0.5 - off_centre)
+def _caption(scene: SceneMap, camera: SceneCamera, shown: Mapping[str, Shown], drawn: int) -> str:
+    """Return what a marked frame shows: number and id of every mark, and what is not to be seen."""
+    named = {
+        look: [quoted(mark_name(scene, name))[1:-1] for name, as_shown in shown.items() if as_shown == look]
+        for look in ("seen", "hidden", "outside")
+    }
+    parts = [f"{_frame_words(camera.index, camera.time_s)}. Marked: {_listed(named['seen'])}."]
+    if named["hidden"]:
+        parts.append(f"Hidden behind something, dashed: {_listed(named['hidden'])}.")
+    if named["outside"]:
+        parts.append(f"Out of this picture: {_listed(named['outside'])}.")
+    if drawn:
+        parts.append("Red lines and numbers were measured.")
+    return " ".join(parts)
 
 
-def _edges() -> list[tuple[int, int]]:
-    """Return the corner pairs of a box that differ in one axis only."""
-    return [(a, b) for a in range(8) for b in range(a + 1, 8) if (a ^ b).bit_count() == 1]
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return (", ".join(names[:MOST_NAMED]) or "nothing") + more
+
+
+def _frame_words(index: int, time_s: float | None) -> str:
+    return f"Frame {index}" + ("" if time_s is None else f" ({time_s:.1f} s)")
