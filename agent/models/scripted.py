@@ -46,8 +46,8 @@ from spatial_agent.tools.errors import (
 )
 
 FORMAT = "spatial-agent/model-script@1"
-#: What a reply may say: which request it is for, its words, calls (each with ``tool``, ``arguments`` and
-#: perhaps ``id``), the document, an error (``"unavailable"`` or ``"request"`` with its text as message), its cost.
+#: What a reply may say: its purpose, words, calls (each with ``tool``, ``arguments`` and perhaps an own
+#: ``id``), the document, an error (``"unavailable"`` or ``"request"``, with the text as message), its usage.
 REPLY_KEYS = ("purpose", "text", "calls", "document", "error", "usage")
 
 ScriptedReply = ChatReply | str | Mapping[str, Any]

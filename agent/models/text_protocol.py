@@ -54,7 +54,10 @@ _BEGINS, _ENDS = "<tool_call>", "</tool_call>"
 _MARK = re.compile(
     r"</?tool_calls?>|</?function_calls?>|\[/?TOOL_CALLS\]|<\|python_tag\|>|```(?:json|tool_calls?|tool_code)?"
 )
-_CALL_MARK = re.compile(r"<(?:tool|function)_calls?>|\[TOOL_CALLS\]|<\|python_tag\|>|```tool_c")
+_CALL_MARK = re.compile(
+    r"(?:<(?:tool|function)_calls?>|\[TOOL_CALLS\]|<\|python_tag\|>|```tool_(?:calls?|code))\s*"
+)
+_NAME_GUESS = re.compile(r"""["'](?:name|tool|function)["']\s*:\s*["']([\w.-]{1,80})["']""")
 _NAMES = ("name", "tool", "function", "tool_name")
 _ARGUMENTS = ("arguments", "parameters", "args", "input")
 _LISTS = ("tool_calls", "calls", "tools")
@@ -107,8 +110,7 @@ class TextProtocol:
             reply = await self._repaired(written, request, reply)
         if on_text is not None and reply.text:
             on_text(reply.text)
-        # Where there are calls or words, what could not be read is no business of the agent.
-        return reply if request.schema is not None else replace(reply, problem=None)
+        return reply if request.schema is not None else _unread_call(reply, request)
 
     async def close(self) -> None:
         """Close the model."""
@@ -176,9 +178,21 @@ def _read(reply: ChatReply, request: ChatRequest) -> ChatReply:
             return replace(reply, document=read_document(reply.text, request.schema), problem=None)
         except InvalidValueError as error:
             return replace(reply, document=None, problem=str(error))
-    used = [call.id for message in request.messages for call in message.requests]
-    read = read_calls(reply.text, [offer.name for offer in request.tools], used)
+    read = read_calls(reply.text, [offer.name for offer in request.tools], _ids(request))
     return replace(reply, text=read.text, requests=read.requests, problem=read.problem)
+
+
+def _unread_call(reply: ChatReply, request: ChatRequest) -> ChatReply:
+    """Return a reply whose unreadable call, where it was marked as one, is a call with a problem."""
+    if reply.problem is None or not _CALL_MARK.search(reply.text):
+        return replace(reply, problem=None)
+    guess = _NAME_GUESS.search(reply.text)
+    call = ToolRequest(next(_new_ids(_ids(request))), guess.group(1) if guess else "", problem=reply.problem)
+    return replace(reply, requests=(call,), problem=None)
+
+
+def _ids(request: ChatRequest) -> frozenset[str]:
+    return frozenset(call.id for message in request.messages for call in message.requests)
 
 
 def _offer(offer: ToolOffer) -> str:
@@ -197,20 +211,26 @@ def _with_rules(messages: Sequence[Message], rules: Sequence[str]) -> Iterator[M
 
 
 def _plain_turns(messages: Iterable[Message]) -> Iterator[Message]:
-    """Yield messages with calls and results as words; results side by side become one message."""
+    """Yield messages with calls and results as words; what one side says in a row becomes one message."""
     tools: dict[str, str] = {}
-    results: list[Part] = []
+    last: Message | None = None
     for message in messages:
-        if message.role == "tool":
-            results += _result(message, tools.get(message.answers or "", "tool"))
-            continue
-        if results:
-            yield Message("user", tuple(results))
-            results = []
         tools |= {call.id: call.tool for call in message.requests}
-        yield Message(message.role, (*message.parts, *map(_call_block, message.requests)))
-    if results:
-        yield Message("user", tuple(results))
+        plain = _plain_turn(message, tools)
+        if last is not None and last.role == plain.role:
+            last = replace(last, parts=(*last.parts, *plain.parts))
+            continue
+        if last is not None:
+            yield last
+        last = plain
+    if last is not None:
+        yield last
+
+
+def _plain_turn(message: Message, tools: Mapping[str, str]) -> Message:
+    if message.role == "tool":
+        return Message("user", _result(message, tools.get(message.answers or "", "tool")))
+    return Message(message.role, (*message.parts, *map(_call_block, message.requests)))
 
 
 def _result(message: Message, tool: str) -> tuple[Part, ...]:
@@ -224,9 +244,8 @@ def _call_block(call: ToolRequest) -> str:
 
 def _is_marked(text: str, item: FoundJson) -> bool:
     """Return whether a mark of a call stands right before an object, so that it must be meant as one."""
-    before = text[max(0, item.start - 40) : item.start].rstrip()
-    marks = list(_CALL_MARK.finditer(before))
-    return bool(marks) and not before[marks[-1].end() :].strip("all[s \n")
+    before = text[max(0, item.start - 40) : item.start]
+    return any(mark.end() == len(before) for mark in _CALL_MARK.finditer(before))
 
 
 def _calls_in(value: Json) -> Iterator[Mapping[str, Json]]:
