@@ -24,35 +24,60 @@ Pixels = NDArray[np.uint8]
 
 #: Pictures larger than this along either side are of no use to anybody, pixels.
 LARGEST_PX = 4096
+#: Nothing farther away than this, from the first pixel, is ever drawn.
+FARTHEST_PX = 1e7
 
 
 #: Kinds of marks, and what their coordinates are called.
-KINDS = {"box": "xyxy_px", "point": "at_px", "label": "at_px", "polyline": "points_px"}
+KINDS = {
+    "box": "xyxy_px",
+    "point": "at_px",
+    "label": "at_px",
+    "polyline": "points_px",
+    "line": "points_px",
+    "arrow": "points_px",
+}
 
 
-@expert("draw", resources=Resources(in_caller=True))
+@expert("draw", version="2", resources=Resources(in_caller=True))
 def draw(frame: Frame, marks: list[dict[str, Any]]) -> Picture:
-    """Draw boxes, points, labels and lines on a frame.
+    """Draw boxes, points, labels, lines and arrows on a frame.
 
     Args:
         frame: The frame, with its picture.
         marks: What to draw, each with its `kind`: "box" (`xyxy_px`: left, top, right, bottom edge), "point"
-            (`at_px`: x, y), "label" (`at_px`) or "polyline" (`points_px`: a list of x, y; `closed`). All may
-            have a `label` and a `colour` (red, green, blue, 0 to 255). Integers are pixel centres.
+            (`at_px`: x, y), "label" (`at_px`), "line" and "arrow" (`points_px`: start and end, each x, y) or
+            "polyline" (`points_px`: a list of x, y; `closed`). All may have a `label` and a `colour` (red,
+            green, blue, 0 to 255). Integers are pixel centres.
 
     Raises:
         ToolArgumentError: If a mark is not of that form; the message names it.
         ToolFailedError: If the frame has no picture.
     """
-    canvas = Canvas(Image.fromarray(_rgb(frame)))
-    for number, mark in enumerate(marks):
-        points_px = _coordinates(number, mark)
-        _DRAW[mark["kind"]](canvas, points_px, _colour(number, mark), mark)
-        if mark.get("label"):
-            canvas.label(_beside(mark["kind"], points_px), str(mark["label"]), _colour(number, mark))
+    canvas = Canvas(Image.fromarray(picture_of(frame)))
+    draw_marks(canvas, marks)
     named = [str(mark["label"]) for mark in marks if mark.get("label")]
     what = f"{len(marks)} mark{'s' if len(marks) != 1 else ''}" + (f": {', '.join(named)}" if named else "")
     return Picture(np.array(canvas.image), f"Frame {frame.header.name} with {what}.")
+
+
+def draw_marks(canvas: Canvas, marks: list[dict[str, Any]], zoom: float = 1.0) -> None:
+    """Draw marks, as `draw` takes them, on a picture.
+
+    Args:
+        canvas: The picture.
+        marks: The marks, in pixels of the frame.
+        zoom: Pixels of the picture to a pixel of the frame.
+
+    Raises:
+        ToolArgumentError: If a mark is not of that form; the message names it.
+    """
+    for number, mark in enumerate(marks):
+        # Edges of pixels, not centres, keep their share of the picture.
+        points_px = (_coordinates(number, mark) + 0.5) * zoom - 0.5
+        _DRAW[mark["kind"]](canvas, points_px, _colour(number, mark), mark)
+        if mark.get("label"):
+            canvas.label(_beside(mark["kind"], points_px), str(mark["label"]), _colour(number, mark))
 
 
 @expert("crop", resources=Resources(in_caller=True))
@@ -68,7 +93,7 @@ def crop(frame: Frame, xyxy_px: list[float]) -> Picture:
         ToolArgumentError: If no pixel is inside.
         ToolFailedError: If the frame has no picture.
     """
-    rgb = _rgb(frame)
+    rgb = picture_of(frame)
     left, top, right, bottom = _inside(rgb, xyxy_px)
     columns = slice(max(0, ceil(left)), floor(right) + 1)
     rows = slice(max(0, ceil(top)), floor(bottom) + 1)
@@ -93,7 +118,7 @@ def zoom(frame: Frame, xyxy_px: list[float], factor: float = 4.0) -> Picture:
         ToolArgumentError: If nothing of the frame is inside, or the result would be empty or huge.
         ToolFailedError: If the frame has no picture.
     """
-    rgb = _rgb(frame)
+    rgb = picture_of(frame)
     left, top, right, bottom = _inside(rgb, xyxy_px)
     wide_px, high_px = (right - left) * factor, (bottom - top) * factor
     # Asked this way round, a factor that is not a number is refused, too.
@@ -134,7 +159,8 @@ def top_down(scene: SceneMap, highlight: list[str] | None = None, size_px: int =
     return Picture(np.array(image), f"The scene from above, +x to the right and +y up: {len(known)} objects.")
 
 
-def _rgb(frame: Frame) -> Pixels:
+def picture_of(frame: Frame) -> Pixels:
+    """Return the picture of a frame, shape (H, W, 3), or raise `ToolFailedError`."""
     if frame.rgb is None:
         raise ToolFailedError(f"frame {frame.header.name} has no picture to look at")
     return frame.rgb
@@ -162,19 +188,36 @@ def _coordinates(number: int, mark: dict[str, Json]) -> Array:
     kind = mark.get("kind")
     if kind not in KINDS:
         raise ToolArgumentError(f"marks.{number}: expected a kind of {', '.join(KINDS)}, got {kind!r}")
-    if unknown := sorted(set(mark) - {"kind", KINDS[kind], "label", "colour", "closed"}):
+    further = {"closed"} if kind == "polyline" else set()
+    if unknown := sorted(set(mark) - {"kind", KINDS[kind], "label", "colour", *further}):
         raise ToolArgumentError(f"marks.{number}: a {kind} has no {', '.join(unknown)}")
     try:
         given = np.array(mark.get(KINDS[kind]), np.float64)
     except (TypeError, ValueError):
         given = np.empty(0)
-    shapes = {"box": given.shape == (4,), "polyline": given.ndim == 2 and given.shape[1:] == (2,)}
-    if not shapes.get(kind, given.shape == (2,)) or not np.isfinite(given).all() or not len(given):
-        wanted = {"box": "left, top, right, bottom", "polyline": "a list of x, y"}.get(kind, "x, y")
-        raise ToolArgumentError(
-            f"marks.{number}: expected {KINDS[kind]} as {wanted} in pixels, got {mark.get(KINDS[kind])!r}"
-        )
+    if not _fits(kind, given):
+        wanted = f"{KINDS[kind]} as {_WANTED.get(kind, 'x, y')} in pixels"
+        raise ToolArgumentError(f"marks.{number}: expected {wanted}, got {mark.get(KINDS[kind])!r}")
     return given.reshape(-1, 2)
+
+
+def _fits(kind: str, given: Array) -> bool:
+    """Return whether coordinates have the shape of a kind of mark and can be drawn."""
+    shapes = {
+        "box": given.shape == (4,),
+        "polyline": given.ndim == 2 and given.shape[1:] == (2,) and len(given) > 0,
+        "line": given.shape == (2, 2),
+        "arrow": given.shape == (2, 2),
+    }
+    return shapes.get(kind, given.shape == (2,)) and bool((np.abs(given) <= FARTHEST_PX).all())
+
+
+_WANTED = {
+    "box": "left, top, right, bottom",
+    "polyline": "a list of x, y",
+    "line": "start and end, each x, y,",
+    "arrow": "start and end, each x, y,",
+}
 
 
 def _colour(number: int, mark: dict[str, Json]) -> Colour:
@@ -208,6 +251,10 @@ def _draw_polyline(canvas: Canvas, points_px: Array, colour: Colour, mark: dict[
     canvas.line([*points, points[0]] if mark.get("closed") else points, colour)
 
 
+def _draw_arrow(canvas: Canvas, points_px: Array, colour: Colour, mark: dict[str, Json]) -> None:
+    canvas.arrow(_point(points_px[0]), _point(points_px[1]), colour)
+
+
 def _draw_nothing(canvas: Canvas, points_px: Array, colour: Colour, mark: dict[str, Json]) -> None:
     """Draw nothing: the label is all there is."""
 
@@ -228,4 +275,6 @@ _DRAW: dict[str, Callable[[Canvas, Array, Colour, dict[str, Json]], None]] = {
     "point": _draw_point,
     "label": _draw_nothing,
     "polyline": _draw_polyline,
+    "line": _draw_polyline,
+    "arrow": _draw_arrow,
 }

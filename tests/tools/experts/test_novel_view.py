@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from spatial_agent.tools.drawing.canvas import PALETTE
 from spatial_agent.tools.errors import ToolArgumentError, ToolFailedError
 from spatial_agent.tools.experts.novel_view import novel_frame, novel_view
 from spatial_agent.tools.geometry.transforms import rigid, yaw_rotation
@@ -67,7 +68,7 @@ def test_a_view_turned_left_shows_what_is_left(scene: SceneMap) -> None:
     assert straight.depth.z_m[48, 60] == pytest.approx(towards[2], abs=0.35)
 
 
-def test_what_no_camera_saw_is_striped_and_counted(room: SyntheticRoom) -> None:
+def test_what_no_camera_saw_is_hatched_called_unknown_and_counted(room: SyntheticRoom) -> None:
     """One camera sees nothing behind itself, so a view from the far wall is mostly unknown."""
     one = dataclasses.replace(room, cameras=(look_at(np.array([0.5, 0.5, 1.5]), np.array([4.0, 3.0, 0.8])),))
     scene = perfect_scan(one)
@@ -80,9 +81,17 @@ def test_what_no_camera_saw_is_striped_and_counted(room: SyntheticRoom) -> None:
 
     assert seen.depth.valid.mean() > 0.9
     assert unknown > 0.4
-    assert f"{unknown:.0%} of the picture is unknown" in picture.caption
-    striped = np.isin(picture.rgb[~back.depth.valid], (70, 95)).all()
-    assert striped
+    assert (
+        f"{1 - unknown:.0%} of the picture is known, the rest (hatched in pink) no frame saw"
+        in picture.caption
+    )
+    hatched = (picture.rgb[:, :, None] == ((255, 0, 200), (250, 235, 248))).all(axis=3).any(axis=2)
+    words = ~back.depth.valid & ~hatched
+    # No surface is pink; and the only thing in the unknown part that is not hatched is the word for it.
+    assert not hatched[back.depth.valid].any()
+    assert 0 < words.sum() < 0.2 * (~back.depth.valid).sum()
+    assert back.rgb is not None
+    assert np.isin(back.rgb[~back.depth.valid], (70, 95)).all()
 
 
 def test_a_frame_of_a_turned_scan_has_its_pose_in_the_scan(scene: SceneMap) -> None:
@@ -100,11 +109,27 @@ def test_a_frame_of_a_turned_scan_has_its_pose_in_the_scan(scene: SceneMap) -> N
 def test_a_scene_without_colours_is_shaded_by_depth(scene: SceneMap) -> None:
     assert scene.cloud is not None
     grey = dataclasses.replace(scene, cloud=dataclasses.replace(scene.cloud, rgb=None))
-    picture = novel_view(grey, [2.5, 0.5, 1.5], [2.0, 3.0, 0.6], width_px=120, height_px=80)
+    shaded = novel_frame(grey, [2.5, 0.5, 1.5], [2.0, 3.0, 0.6], width_px=120, height_px=80).rgb
+    assert shaded is not None
 
     # The wall at the top of the picture is farther than the floor at its lower edge.
-    assert picture.rgb[10].mean() < picture.rgb[-1].mean()
-    assert (np.ptp(picture.rgb.astype(int), axis=2) == 0).all()
+    assert shaded[10].mean() < shaded[-1].mean()
+    assert (np.ptp(shaded.astype(int), axis=2) == 0).all()
+
+
+def test_marks_in_an_imagined_view_are_those_of_the_frames(scene: SceneMap) -> None:
+    """From the middle of the room towards the sofa: the tv is behind the camera."""
+    pose = ([3.8, 3.4, 1.7], [0.6, 2.0, 0.4])
+    picture = novel_view(scene, *pose, width_px=120, height_px=80, mark=["tv-1", "sofa-1"])
+    plain = novel_view(scene, *pose, width_px=120, height_px=80)
+    drawn = (picture.rgb == PALETTE[3]).all(axis=2)
+
+    assert "Marked: 3 sofa-1; hidden or outside: 4 tv-1." in picture.caption
+    assert drawn.sum() > 40
+    assert not (plain.rgb == PALETTE[3]).all(axis=2).any()
+    assert not (picture.rgb == PALETTE[4]).all(axis=2).any()
+    with pytest.raises(ToolArgumentError, match="no object sofa-9; ids are table-1"):
+        novel_view(scene, [2.0, 2.0, 1.5], yaw_deg=0.0, mark=["sofa-9"])
 
 
 @pytest.mark.parametrize(
