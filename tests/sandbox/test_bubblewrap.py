@@ -194,6 +194,7 @@ def test_an_endless_cell_is_interrupted_and_keeps_its_variables(
     assert after.output == "5\n"
 
 
+@pytest.mark.slow
 @needs_bubblewrap
 def test_processor_time_is_limited_without_what_starting_took() -> None:
     launcher = BubblewrapLauncher(frozenset())
@@ -264,6 +265,7 @@ def test_what_a_plain_process_can_do_fails_inside(
     assert found.error.kind == "exception"
 
 
+@pytest.mark.slow
 def test_sessions_leave_no_process_and_no_descriptor(
     either: BubblewrapLauncher | UnsandboxedLauncher,
 ) -> None:
@@ -350,6 +352,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["BubblewrapLauncher()", "UnsandboxedLauncher(ACKNOWLEDGEMENT)"])
 def test_nothing_outlives_a_parent_that_was_killed(launcher: str) -> None:
     if launcher.startswith("Bubblewrap") and (reason := bwrap.why_not()):
@@ -366,6 +369,7 @@ def test_nobody_goes_without_a_sandbox_by_accident(said: str) -> None:
         UnsandboxedLauncher(said)
 
 
+@pytest.mark.slow
 def test_going_without_a_sandbox_is_logged_every_time(caplog: pytest.LogCaptureFixture) -> None:
     sandbox = ProcessSandbox(UnsandboxedLauncher(ACKNOWLEDGEMENT))
     assert sandbox.layers == {Layer.SYNTAX, Layer.WATCH}

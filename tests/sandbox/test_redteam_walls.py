@@ -49,6 +49,7 @@ def assert_held(attack: Attack, outcome: Outcome) -> None:
     assert outcome.seen.left == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_the_attack_is_held_with_everything_up(walled: Walled, attack: Attack) -> None:
     assert_held(attack, walled.run(attack, EVERY_WALL | {Layer.SYNTAX}, HELD_S))

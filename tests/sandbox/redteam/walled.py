@@ -186,7 +186,7 @@ class _Neighbour:
             "traced": processes_seen.is_traced(self.pid),
             "stopped": processes_seen.is_stopped(self.pid),
             "limited": processes_seen.limits(self.pid) != self.limits,
-            "slowed": processes_seen.is_alive(self.pid) and os.getpriority(os.PRIO_PROCESS, self.pid) != 0,
+            "slowed": processes_seen.is_alive(self.pid) and _priority(self.pid) > _priority(os.getpid()),
         }
         if not found["stopped"]:
             found["killed"] = not await self._is_well()
@@ -197,6 +197,10 @@ class _Neighbour:
             return (await self.session.run(_NEIGHBOUR_CHECK)).output.strip() == self.secret
         except SandboxClosedError:
             return False
+
+
+def _priority(pid: int) -> int:
+    return os.getpriority(os.PRIO_PROCESS, pid)
 
 
 async def _watched(
