@@ -1,27 +1,54 @@
 """What a model reads before it answers: the parts that matter for the task, within a number of tokens."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from dataclasses import dataclass
 
+from spatial_agent.prompts.drafts import TITLES, Draft, drafts
+from spatial_agent.prompts.known import ALL, Known, PartName
 from spatial_agent.prompts.task_card import TaskCard
-from spatial_agent.tools.contract import Evidence, Json
-from spatial_agent.tools.scene import Picture, SceneMap
+from spatial_agent.prompts.template import Template
+from spatial_agent.prompts.tokens import text_tokens
+from spatial_agent.tools.scene import Picture
 
-PartName = Literal[
-    "task_card",
-    "marked_frames",
-    "measurements",
-    "relations",
-    "cognitive_map",
-    "egocentric",
-    "trajectory",
-    "novel_view",
-    "unknown",
-    "conclusion",
+__all__ = [
+    "ALL",
+    "ALWAYS",
+    "RELEVANT",
+    "Known",
+    "PartName",
+    "PromptPart",
+    "SpatialPrompt",
+    "TaskCard",
+    "compose",
 ]
-#: All parts, in the order in which a model reads them.
-ALL: tuple[PartName, ...] = get_args(PartName)
+
+#: Never left out where they have anything to say.
+ALWAYS: tuple[PartName, ...] = ("task_card", "conclusion")
+#: What else helps with each kind of task, the most helpful first; what is not listed only distracts.
+RELEVANT: dict[str, tuple[PartName, ...]] = {
+    "count": ("measurements", "marked_frames", "unknown", "cognitive_map"),
+    "distance": ("measurements", "marked_frames", "unknown", "relations", "cognitive_map"),
+    "size": ("measurements", "marked_frames", "unknown"),
+    "room": ("measurements", "unknown", "cognitive_map", "marked_frames"),
+    "nearest": ("measurements", "relations", "marked_frames", "unknown", "cognitive_map"),
+    "direction": ("measurements", "egocentric", "unknown", "cognitive_map", "marked_frames"),
+    "camera_direction": ("measurements", "marked_frames", "egocentric", "unknown"),
+    "object_side": ("measurements", "egocentric", "unknown", "cognitive_map", "marked_frames"),
+    "vertical": ("measurements", "relations", "marked_frames", "unknown"),
+    "order": ("measurements", "trajectory", "unknown", "marked_frames"),
+    "route": ("measurements", "cognitive_map", "egocentric", "unknown", "relations"),
+    "open": (
+        "measurements",
+        "marked_frames",
+        "egocentric",
+        "unknown",
+        "relations",
+        "cognitive_map",
+        "trajectory",
+    ),
+}
+#: Kept for the line that says what was left out.
+LAST_LINE_TOKENS = 48
 
 
 @dataclass(frozen=True)
@@ -42,37 +69,6 @@ class PromptPart:
 
 
 @dataclass(frozen=True)
-class Known:
-    """Everything that a prompt may be made of.
-
-    Attributes:
-        task_card: What is asked.
-        scene: The scene map; None where the source could not be measured.
-        evidence: What was found out.
-        weak: Why a piece of evidence is weak, by its id.
-        failures: Calls that failed, each with ``tool`` and ``message``.
-        conclusion: What follows from the evidence, in a sentence; None where nothing does.
-        entities: Ids of the objects that the question is about, the one asked about first.
-        observer: Ids of the object where the observer stands and of the one faced; None without observer.
-        camera: Frame whose camera's left and right are meant; None without.
-        owner: Id of the object whose own left and right are meant; None without.
-        pictures: What was drawn, by the part that shows it.
-    """
-
-    task_card: TaskCard
-    scene: SceneMap | None = None
-    evidence: tuple[Evidence, ...] = ()
-    weak: Mapping[str, str] = field(default_factory=dict)
-    failures: tuple[Mapping[str, Json], ...] = ()
-    conclusion: str | None = None
-    entities: tuple[str, ...] = ()
-    observer: tuple[str, str] | None = None
-    camera: int | None = None
-    owner: str | None = None
-    pictures: Mapping[PartName, tuple[Picture, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class SpatialPrompt:
     """What a model reads.
 
@@ -86,8 +82,10 @@ class SpatialPrompt:
 
     @property
     def text(self) -> str:
-        """The words, ending with the line that says what was left out."""
-        raise NotImplementedError
+        """The words; the last line says what was left out."""
+        parts = "\n\n".join(part.text for part in self.parts)
+        text = Template.load("spatial_prompt").fill(parts=parts)
+        return f"{text}\n\nLeft out for length: {'; '.join(self.left_out)}." if self.left_out else text
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
@@ -97,11 +95,15 @@ class SpatialPrompt:
     @property
     def tokens(self) -> int:
         """What all of it takes, estimated."""
-        raise NotImplementedError
+        in_parts = sum(text_tokens(part.text) for part in self.parts)
+        return sum(part.tokens for part in self.parts) + text_tokens(self.text) - in_parts
 
 
 def compose(known: Known, *, parts: Sequence[PartName] = ALL, most_tokens: int = 6000) -> SpatialPrompt:
     """Return the prompt for a task.
+
+    Every part comes in a few lengths. First each gets its shortest, the most relevant part first, then each
+    grows as far as there is room, in the same order.
 
     Args:
         known: Everything known.
@@ -110,4 +112,48 @@ def compose(known: Known, *, parts: Sequence[PartName] = ALL, most_tokens: int =
         most_tokens: How many tokens it may take, pictures included. Only the task itself and the conclusion
             are never left out.
     """
-    raise NotImplementedError
+    wanted = {name: versions for name in _by_relevance(known, parts) if (versions := drafts(name, known))}
+    room = most_tokens - text_tokens(SpatialPrompt(()).text) - LAST_LINE_TOKENS
+    chosen = _chosen(wanted, room)
+    left_out = [draft.omits for name, draft in chosen.items() if draft.omits and wanted[name].index(draft)]
+    left_out += [_title(name) for name in wanted if name not in chosen]
+    return SpatialPrompt(_numbered(chosen), tuple(left_out))
+
+
+def _by_relevance(known: Known, parts: Sequence[PartName]) -> tuple[PartName, ...]:
+    """Return the parts in use, the most relevant first."""
+    relevant = RELEVANT.get(known.task_card.intent, RELEVANT["open"])
+    ranked = dict.fromkeys((*ALWAYS, *relevant, "novel_view"))
+    if tuple(parts) == ALL:
+        return tuple(ranked)
+    return tuple(name for name in dict.fromkeys((*ranked, *ALL)) if name in parts)
+
+
+def _chosen(wanted: Mapping[PartName, tuple[Draft, ...]], room: int) -> dict[PartName, Draft]:
+    """Return a draft of every part that fits."""
+    chosen: dict[PartName, Draft] = {}
+    for name, versions in wanted.items():
+        shortest = min(versions, key=lambda draft: draft.tokens(name))
+        if name in ALWAYS or shortest.tokens(name) <= room:
+            chosen[name] = shortest
+            room -= shortest.tokens(name)
+    for name, shortest in list(chosen.items()):
+        spare = room + shortest.tokens(name)
+        chosen[name] = next((draft for draft in wanted[name] if draft.tokens(name) <= spare), shortest)
+        room = spare - chosen[name].tokens(name)
+    return chosen
+
+
+def _numbered(chosen: Mapping[PartName, Draft]) -> tuple[PromptPart, ...]:
+    """Return the parts in reading order, their pictures numbered throughout."""
+    found: list[PromptPart] = []
+    first = 1
+    for name in (name for name in ALL if name in chosen):
+        draft = chosen[name]
+        found.append(PromptPart(name, draft.words(name, first), draft.pictures, draft.tokens(name)))
+        first += len(draft.pictures)
+    return tuple(found)
+
+
+def _title(name: PartName) -> str:
+    return TITLES.get(name, name.replace("_", " ")).lower()
