@@ -94,10 +94,10 @@ $(CORE): pyproject.toml constraints.txt $(VENV)/.pip
 
 $(EXPERTS): pyproject.toml constraints.txt $(VENV)/.pip
 	@echo "Installing the core and all experts into $(VENV); this takes some minutes."
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[models,yolo,light,ray]"
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[models,yolo,light,llm,ray]"
 	touch $(CORE) $@
 
 $(DEV): pyproject.toml constraints.txt $(VENV)/.pip
 	@echo "Installing the core, all extras and what the tests need into $(VENV); this takes some minutes."
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[models,yolo,light,ray,dev]"
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[models,yolo,light,llm,ray,dev]"
 	touch $(CORE) $(EXPERTS) $@

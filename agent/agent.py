@@ -1,23 +1,28 @@
 """The agent: questions in, answers with margins and evidence out."""
 
 import asyncio
-import secrets
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from spatial_agent.agent.answer import Answer
 from spatial_agent.agent.background import BackgroundLoop
-from spatial_agent.agent.state import AgentState, Budget, LoadedScene, Planner, RunContext, Scenes, Source
-from spatial_agent.agent.trace import Trace
+from spatial_agent.agent.events import Event, EventQueue
+from spatial_agent.agent.plain import to_plain
+from spatial_agent.agent.planner.grammar import parse
+from spatial_agent.agent.regions import Region, with_names
+from spatial_agent.agent.running import Runs, Wiring
+from spatial_agent.agent.situation import Exchange
+from spatial_agent.agent.state import AgentState, LoadedScene, Source
 from spatial_agent.tools.contract import ToolRunner
-from spatial_agent.tools.errors import ConfigurationError
-from spatial_agent.tools.wrappers import Budgeted, CallBudget, Traced
+from spatial_agent.tools.errors import QuestionError
+from spatial_agent.tools.scene import FrameSet
 
-MOST_TRACES = 1000
+if TYPE_CHECKING:
+    from spatial_agent.agent.series import Every, Series
+    from spatial_agent.agent.session import Session
+
 Result = TypeVar("Result")
 
 
@@ -29,63 +34,145 @@ class SpatialAgent:
 
     Attributes:
         licences: What the weights its experts use are licensed under, one sentence each.
+        model: Name of its model, or None.
     """
 
     def __init__(
         self,
+        wiring: Wiring,
         *,
-        scenes: Scenes,
-        make_runner: Callable[[], ToolRunner],
-        planner: Planner,
-        runs_folder: Path,
-        budget: Budget | None = None,
         licences: Sequence[str] = (),
         on_close: Callable[[], None] | None = None,
     ) -> None:
         """Wire an agent; nothing is opened before the first question.
 
         Args:
-            scenes: Knows the scene of every source.
-            make_runner: Builds the runner of one run.
-            planner: Formalises and plans.
-            runs_folder: Where checkpoints and traces go.
-            budget: What one run may use.
+            wiring: What it is made of.
             licences: What the weights its experts use are licensed under, one sentence each.
             on_close: Called when the agent is closed, to stop what its runners share.
         """
-        self._scenes = scenes
-        self._make_runner = make_runner
-        self._planner = planner
-        self._runs_folder = runs_folder
-        self._budget = budget or Budget()
+        self._wiring = wiring
+        self._runs = Runs(wiring)
+        self._scenes = wiring.scenes
         self.licences = tuple(licences)
+        self.model = None if wiring.model is None else wiring.model.name
         self._on_close = on_close
         self._background = BackgroundLoop()
-        self._opened: tuple[AsyncExitStack, Any] | None = None
-        self._opening: asyncio.Lock | None = None
 
-    def ask(self, source: Source, question: str, *, options: Sequence[str] = ()) -> Answer:
+    def ask(
+        self,
+        source: Source,
+        question: str,
+        *,
+        options: Sequence[str] = (),
+        regions: Sequence[Region] = (),
+        dialogue: Sequence[Exchange] = (),
+    ) -> Answer:
         """Answer a question about a source, and wait for it.
 
         Args:
             source: Path of a scan, video, image or scene file; or an opened `FrameSet`, or a `SceneMap`.
-            question: The question.
+            question: The question; ``<region 1>`` stands for the first region.
             options: The answers offered, with or without letters.
+            regions: What is marked on frames.
+            dialogue: What was asked and answered before; see `session`.
 
         Raises:
-            QuestionError: If the question cannot be understood; the message lists what can.
+            QuestionError: If the question cannot be understood and there is no model; says what can.
             SourceError: If the source cannot be read.
             ToolError: If the scene could not be measured.
         """
-        # A question that cannot be understood is refused before anything is measured.
-        self._planner.formalise(question, options)
-        return self._background.run(self._start(self._scenes.name(source), question, options))
+        state = self._state(source, question, options, regions, dialogue)
+        return self._background.run(self._runs.start(state, None))
 
-    async def aask(self, source: Source, question: str, *, options: Sequence[str] = ()) -> Answer:
+    async def aask(
+        self,
+        source: Source,
+        question: str,
+        *,
+        options: Sequence[str] = (),
+        regions: Sequence[Region] = (),
+        dialogue: Sequence[Exchange] = (),
+    ) -> Answer:
         """Answer a question about a source from any event loop; see `ask`."""
-        self._planner.formalise(question, options)
-        started = self._start(self._scenes.name(source), question, options)
-        return await asyncio.wrap_future(self._background.submit(started))
+        state = self._state(source, question, options, regions, dialogue)
+        return await asyncio.wrap_future(self._background.submit(self._runs.start(state, None)))
+
+    def stream(
+        self,
+        source: Source,
+        question: str,
+        *,
+        options: Sequence[str] = (),
+        regions: Sequence[Region] = (),
+        dialogue: Sequence[Exchange] = (),
+    ) -> Iterator[Event]:
+        """Answer a question and yield what happens on the way; the last event is `Answered`.
+
+        Leaving the loop early cancels the run. Arguments and errors are those of `ask`.
+        """
+        state = self._state(source, question, options, regions, dialogue)
+        events = EventQueue()
+        future = self._background.submit(self._runs.start(state, events.put))
+        future.add_done_callback(lambda _: events.close())
+        try:
+            while (event := events.get()) is not None:
+                yield event
+            future.result()
+        finally:
+            future.cancel()
+
+    async def astream(
+        self,
+        source: Source,
+        question: str,
+        *,
+        options: Sequence[str] = (),
+        regions: Sequence[Region] = (),
+        dialogue: Sequence[Exchange] = (),
+    ) -> AsyncIterator[Event]:
+        """Answer a question from any event loop and yield what happens on the way; see `stream`."""
+        state = self._state(source, question, options, regions, dialogue)
+        loop = asyncio.get_running_loop()
+        events: asyncio.Queue[Event | None] = asyncio.Queue()
+
+        def put(event: Event | None) -> None:
+            with suppress(RuntimeError):  # nobody waits any more: the reader's loop is closed
+                loop.call_soon_threadsafe(events.put_nowait, event)
+
+        future = self._background.submit(self._runs.start(state, put))
+        future.add_done_callback(lambda _: put(None))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            await asyncio.wrap_future(future)
+        finally:
+            future.cancel()
+
+    def session(self, source: Source) -> "Session":
+        """Return a dialogue about a source: its questions may refer to those before."""
+        from spatial_agent.agent.session import Session
+
+        return Session(self, source)
+
+    def series(self, source: Source, question: str, *, every: "Every" = "frame") -> "Series":
+        """Answer the same question for every frame or second of a recording.
+
+        Raises:
+            QuestionError: If the question cannot be understood.
+            SourceError: If the source cannot be read, or has no frames.
+        """
+        from spatial_agent.agent.series import series
+
+        return series(self, self.frames(source), question, every=every)
+
+    def frames(self, source: Source) -> FrameSet:
+        """Return the opened frames of a source.
+
+        Raises:
+            SourceError: If the source cannot be read, or is a scene without frames.
+        """
+        return self._background.run(self._scenes.frames(self._scenes.name(source)))
 
     def scene(self, source: Source) -> LoadedScene:
         """Return the scene of a source, measuring it where it is not known yet.
@@ -94,7 +181,7 @@ class SpatialAgent:
             SourceError: If the source cannot be read.
             ToolError: If the scene could not be measured.
         """
-        return self._background.run(self._scenes.get(self._make_runner(), self._scenes.name(source)))
+        return self._background.run(self._scenes.get(self._wiring.make_runner(), self._scenes.name(source)))
 
     def work(self, source: Source, work: Callable[[ToolRunner, LoadedScene], Awaitable[Result]]) -> Result:
         """Do other work on the scene of a source, counted against the budget and traced as questions are.
@@ -107,7 +194,7 @@ class SpatialAgent:
             SourceError: If the source cannot be read.
             ToolError: If the scene could not be measured.
         """
-        return self._background.run(self._work(self._scenes.name(source), work))
+        return self._background.run(self._runs.work(self._scenes.name(source), work))
 
     def resume(self, run_id: str) -> Answer:
         """Finish a run that was interrupted, from its last checkpoint.
@@ -115,17 +202,15 @@ class SpatialAgent:
         Raises:
             ConfigurationError: If there is no unfinished run of that id.
         """
-        return self._background.run(self._resume(run_id))
+        return self._background.run(self._runs.resume(run_id))
 
     def trace_path(self, run_id: str) -> Path:
         """Return where the trace of a run is."""
-        return self._runs_folder / f"{run_id}.jsonl"
+        return self._runs.trace_path(run_id)
 
     def close(self) -> None:
-        """Close the checkpoint database, stop the background thread and what the runners share."""
-        if self._opened is not None:
-            self._background.run(self._opened[0].aclose())
-            self._opened = None
+        """Close the checkpoint database and the model, stop the background thread and what runners share."""
+        self._background.run(self._runs.close())
         self._background.close()
         if self._on_close is not None:
             self._on_close()
@@ -139,80 +224,31 @@ class SpatialAgent:
         """Close the agent."""
         self.close()
 
-    async def _start(self, source: str, question: str, options: Sequence[str]) -> Answer:
-        run_id = _new_id()
-        state: AgentState = {"source": source, "question": question, "options": list(options)}
-        state |= {"evidence": [], "failures": []}
-        trace = Trace(run_id, self.trace_path(run_id))
-        trace.record("question", dict(state))
-        return await self._run(run_id, state, trace)
+    def _state(
+        self,
+        source: Source,
+        question: str,
+        options: Sequence[str],
+        regions: Sequence[Region],
+        dialogue: Sequence[Exchange],
+    ) -> AgentState:
+        """Return the state a run begins with.
 
-    async def _work(
-        self, source: str, work: Callable[[ToolRunner, LoadedScene], Awaitable[Result]]
-    ) -> Result:
-        run_id = _new_id()
-        trace = Trace(run_id, self.trace_path(run_id))
-        trace.record("work", {"source": source})
-        runner = self._runner(trace)
-        loaded = await self._scenes.get(runner, source)
-        runner.keep("scene", loaded.scene)
-        return await work(runner, loaded)
-
-    def _runner(self, trace: Trace) -> Budgeted:
-        budget = CallBudget(seconds=self._budget.seconds, gpu_seconds=self._budget.gpu_seconds)
-        return Budgeted(Traced(self._make_runner(), trace.record), budget)
-
-    async def _resume(self, run_id: str) -> Answer:
-        graph = await self._graph()
-        snapshot = await graph.aget_state({"configurable": {"thread_id": run_id}})
-        if not snapshot.next:
-            raise ConfigurationError(
-                f"there is no unfinished run {run_id!r}; a finished one can be read with "
-                f"'spatial-agent trace show {run_id}'"
-            )
-        return await self._run(run_id, None, Trace(run_id, self.trace_path(run_id)))
-
-    async def _run(self, run_id: str, state: AgentState | None, trace: Trace) -> Answer:
-        started = time.perf_counter()
-        graph = await self._graph()
-        runner = self._runner(trace)
-        context = RunContext(runner, self._scenes, self._planner, trace, self._budget)
-        config = {"configurable": {"thread_id": run_id}}
-        final = await graph.ainvoke(state, config, context=context, durability="async")
-        answer = replace(
-            Answer.from_json(final["answer"]),
-            scene=final["scene"]["id"],
-            degraded=tuple(final["scene"].get("degraded", ())),
-            seconds=round(time.perf_counter() - started, 4),
-            gpu_seconds=round(runner.gpu_seconds, 4),
-            trace_id=run_id,
-        )
-        trace.record("finished", {"seconds": answer.seconds})
-        # A finished run needs no checkpoint; its trace stays.
-        await graph.checkpointer.adelete_thread(run_id)
-        self._drop_old_traces()
-        return answer
-
-    async def _graph(self) -> Any:  # noqa: ANN401 - langgraph's type stays in agent.graph
-        if self._opening is None:
-            self._opening = asyncio.Lock()
-        async with self._opening:
-            if self._opened is None:
-                from spatial_agent.agent.checkpoints import sqlite_checkpoints
-                from spatial_agent.agent.graph import build_graph
-
-                stack = AsyncExitStack()
-                saver = await stack.enter_async_context(
-                    sqlite_checkpoints(self._runs_folder / "checkpoints.sqlite")
-                )
-                self._opened = (stack, build_graph(saver))
-        return self._opened[1]
-
-    def _drop_old_traces(self) -> None:
-        traces = sorted(self._runs_folder.glob("*.jsonl"))
-        for path in traces[:-MOST_TRACES]:
-            path.unlink(missing_ok=True)
-
-
-def _new_id() -> str:
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+        Raises:
+            QuestionError: If nobody can understand the question; before anything is measured.
+        """
+        if self._wiring.model is None:
+            names = tuple(f"region-{number}" for number in range(1, len(regions) + 1))
+            parse(with_names(question, names), options)
+        elif not question.strip():
+            raise QuestionError("expected a question, got nothing to read")
+        return {
+            "source": self._scenes.name(source),
+            "question": question,
+            "options": list(options),
+            "regions": [to_plain(region) for region in regions],
+            "dialogue": [to_plain(exchange) for exchange in dialogue],
+            "turns": [],
+            "evidence": [],
+            "failures": [],
+        }

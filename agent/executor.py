@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from spatial_agent.agent.evidence import to_json
+from spatial_agent.prompts.hints import hint
 from spatial_agent.tools.contract import ToolCall, ToolResult, ToolRunner
 from spatial_agent.tools.errors import ToolTimeoutError
 
@@ -42,12 +43,38 @@ async def run_calls(
         limit_s: Wall time of each call; one that takes longer has failed.
 
     Returns:
-        ``evidence`` and ``failures``, as the agent's state keeps them.
+        ``evidence`` and ``failures``, as the agent's state keeps them, and ``seen``: what a model is told
+        of each call, as JSON of `Seen`.
     """
     results = await asyncio.gather(*(_limited(runner, call, limit_s) for call in calls))
-    found = [item for result in results for item in result.evidence]
-    evidence = [to_json(replace(item, id=f"e{number}")) for number, item in enumerate(found, first_id)]
-    return {"evidence": evidence, "failures": [_failure(result) for result in results if result.error]}
+    numbered = _numbered(results, first_id)
+    return {
+        "evidence": [to_json(item) for result in numbered for item in result.evidence],
+        "failures": [_failure(result) for result in numbered if result.error],
+        "seen": [_seen(runner, result) for result in numbered],
+    }
+
+
+def _numbered(results: Sequence[ToolResult], first_id: int) -> list[ToolResult]:
+    """Return the results with their evidence numbered through."""
+    numbered = []
+    for result in results:
+        named = [replace(item, id=f"e{first_id + number}") for number, item in enumerate(result.evidence)]
+        first_id += len(named)
+        numbered.append(replace(result, evidence=tuple(named)))
+    return numbered
+
+
+def _seen(runner: ToolRunner, result: ToolResult) -> dict[str, Any]:
+    value = None if result.handle is None else runner.value(result.handle)
+    told = hint(value, result.handle, result)
+    return {
+        "call_id": result.call_id,
+        "tool": result.tool,
+        "text": told.text,
+        "picture": told.picture,
+        "failed": result.error is not None,
+    }
 
 
 async def _limited(runner: ToolRunner, call: ToolCall, limit_s: float) -> ToolResult:

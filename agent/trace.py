@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,13 @@ class Step:
 class Trace:
     """Appends steps to a file; every line is on disk before the next step starts."""
 
-    def __init__(self, run_id: str, path: Path) -> None:
-        """Append to `path`, continuing the numbering of a resumed run."""
+    def __init__(
+        self, run_id: str, path: Path, on_step: Callable[[str, Mapping[str, Any]], None] | None = None
+    ) -> None:
+        """Append to `path`, continuing the numbering of a resumed run; `on_step` gets every step, too."""
         self.run_id = run_id
         self.path = path
+        self._on_step = on_step
         path.parent.mkdir(parents=True, exist_ok=True)
         self._number = path.read_bytes().count(b"\n") if path.exists() else 0
         self._started = time.perf_counter()
@@ -55,6 +58,8 @@ class Trace:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
         self._number += 1
+        if self._on_step is not None:
+            self._on_step(kind, data)
 
 
 def read_trace(path: Path) -> Iterator[Step]:

@@ -6,10 +6,13 @@ if __name__ != "spatial_agent.services":
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from spatial_agent.agent.agent import SpatialAgent
+    from spatial_agent.agent.models.chat import ChatModel
+    from spatial_agent.agent.state import Budget
+    from spatial_agent.prompts.spatial import PartName
     from spatial_agent.tools.metering import Meter
 
 __all__ = ["open_agent"]
@@ -24,6 +27,10 @@ def open_agent(
     camera_height_m: "float | None" = None,
     runner: str = "local",
     address: "str | None" = None,
+    model: "str | ChatModel | None" = None,
+    interface: str = "tools",
+    parts: "Collection[PartName] | None" = None,
+    budget: "Budget | None" = None,
     meter: "Meter | None" = None,
 ) -> "SpatialAgent":
     """Open an agent that answers questions about scenes.
@@ -40,6 +47,15 @@ def open_agent(
             scale of estimated depth.
         runner: Where experts run: ``"local"``, in this process, or ``"ray"``, as actors.
         address: A Ray cluster to join; one is started on this machine where left out.
+        model: Who reads questions, chooses what to measure and answers: ``"openai:NAME@URL"`` (a server that
+            speaks OpenAI's chat protocol), ``"hf:NAME"`` (transformers, in this process),
+            ``"scripted:FILE"``, an opened `ChatModel`, or ``"none"``: the grammar reads and the evidence
+            answers. Left out, the setting ``SPATIAL_AGENT_MODEL`` decides.
+        interface: How the model acts: ``"tools"`` calls experts, ``"code"`` writes programs that do, in the
+            sandbox; ``"single-pass"`` answers at once, for comparison.
+        parts: Parts of the structured prompt that are in use (`spatial_agent.prompts.spatial.PartName`); all
+            where left out.
+        budget: What one run may use.
         meter: Where numbers about the running service go, such as
             `spatial_agent.services.metrics.PrometheusMeter`.
 
@@ -58,5 +74,9 @@ def open_agent(
         camera_height_m=camera_height_m,
         runner=runner,
         address=address,
+        model=model,
+        interface=interface,
+        parts=None if parts is None else frozenset(parts),
+        budget=budget,
     )
     return build_agent(choices, meter=meter)

@@ -4,15 +4,19 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spatial_agent.services.cli_errors import Exit, reported_errors
 from spatial_agent.services.cli_models import models_app
 from spatial_agent.services.cli_programs import run_command
+from spatial_agent.services.cli_regions import read_region
 from spatial_agent.services.cli_tools import tools_app
 from spatial_agent.tools.errors import SourceError
+
+if TYPE_CHECKING:
+    from spatial_agent.agent.agent import SpatialAgent
 
 app = typer.Typer(
     help="Ask questions about a room and get measured answers, with a margin and the evidence.",
@@ -61,12 +65,31 @@ AddressOption = Annotated[
 ]
 
 
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Who reads, plans and answers: openai:NAME@URL, hf:NAME, scripted:FILE or none; left out, the "
+        "setting SPATIAL_AGENT_MODEL decides."
+    ),
+]
+InterfaceOption = Annotated[
+    str, typer.Option(help="How the model acts: tools, code (programs in the sandbox) or single-pass.")
+]
+
+
 @app.command()
 def ask(
     source: SourceArgument,
     question: Annotated[str, typer.Argument(help="The question, in English.")],
     option: Annotated[
         list[str] | None, typer.Option(help="An answer offered, with or without letter; repeat for each.")
+    ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What <region 1>, <region 2> ... in the question are: FRAME:x,y or "
+            "FRAME:left,top,right,bottom in pixels; repeat for each."
+        ),
     ] = None,
     profile: ProfileOption = "recorded",
     instances: InstancesOption = None,
@@ -75,6 +98,8 @@ def ask(
     camera_height: CameraHeightOption = None,
     runner: RunnerOption = "local",
     address: AddressOption = None,
+    model: ModelOption = None,
+    interface: InterfaceOption = "tools",
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
     trace: Annotated[Path | None, typer.Option(help="Also write the trace of the run here (.jsonl).")] = None,
     picture: Annotated[Path | None, typer.Option(help="Write a picture of the answer here (.png).")] = None,
@@ -83,18 +108,10 @@ def ask(
     from spatial_agent.services import console
 
     with reported_errors(), console.progress(quiet=as_json):
-        from spatial_agent.services import open_agent
-
-        with open_agent(
-            profile,
-            instances=instances,
-            weights=weights,
-            look_for=look_for or (),
-            camera_height_m=camera_height,
-            runner=runner,
-            address=address,
-        ) as agent:
-            answer = agent.ask(source, question, options=option or ())
+        chosen = (profile, instances, weights, look_for, camera_height, runner, address)
+        with _opened(*chosen, model, interface) as agent:
+            regions = [read_region(text) for text in region or ()]
+            answer = agent.ask(source, question, options=option or (), regions=regions)
             if trace is not None:
                 from spatial_agent.tools.whole_file import write_whole
 
@@ -119,23 +136,16 @@ def resume(
     camera_height: CameraHeightOption = None,
     runner: RunnerOption = "local",
     address: AddressOption = None,
+    model: ModelOption = None,
+    interface: InterfaceOption = "tools",
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
 ) -> None:
     """Finish an interrupted run from its last checkpoint."""
     from spatial_agent.services import console
 
     with reported_errors(), console.progress(quiet=as_json):
-        from spatial_agent.services import open_agent
-
-        with open_agent(
-            profile,
-            instances=instances,
-            weights=weights,
-            look_for=look_for or (),
-            camera_height_m=camera_height,
-            runner=runner,
-            address=address,
-        ) as agent:
+        chosen = (profile, instances, weights, look_for, camera_height, runner, address)
+        with _opened(*chosen, model, interface) as agent:
             answer = agent.resume(run)
     console.print_json(answer.to_json()) if as_json else console.print_answer(answer)
     raise typer.Exit(Exit.ABSTAINED if answer.abstained else Exit.ANSWERED)
@@ -158,18 +168,10 @@ def scene_build(
     from spatial_agent.services import console
 
     with reported_errors(), console.progress(quiet=False):
-        from spatial_agent.services import open_agent
         from spatial_agent.services.pictures import reconstructed, write_scene_folder
 
-        with open_agent(
-            profile,
-            instances=instances,
-            weights=weights,
-            look_for=look_for or (),
-            camera_height_m=camera_height,
-            runner=runner,
-            address=address,
-        ) as agent:
+        chosen = (profile, instances, weights, look_for, camera_height, runner, address)
+        with _opened(*chosen) as agent:
             loaded = agent.scene(source)
             surfaces = reconstructed(loaded.frames) if mesh else None
             written = write_scene_folder(loaded, out, mesh=surfaces)
@@ -217,6 +219,32 @@ def doctor() -> None:
     console.print_findings(findings)
     if any(finding.status == "broken" for finding in findings):
         raise typer.Exit(Exit.EXPERT_FAILED)
+
+
+def _opened(
+    profile: str,
+    instances: str | None,
+    weights: Path | None,
+    look_for: list[str] | None,
+    camera_height: float | None,
+    runner: str,
+    address: str | None,
+    model: str | None = "none",
+    interface: str = "tools",
+) -> "SpatialAgent":
+    from spatial_agent.services import open_agent
+
+    return open_agent(
+        profile,
+        instances=instances,
+        weights=weights,
+        look_for=look_for or (),
+        camera_height_m=camera_height,
+        runner=runner,
+        address=address,
+        model=model,
+        interface=interface,
+    )
 
 
 def main() -> None:

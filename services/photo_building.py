@@ -9,7 +9,12 @@ import numpy as np
 
 from spatial_agent.services.asking import Asking
 from spatial_agent.services.perception import Perception
-from spatial_agent.tools.errors import SourceError, ToolFailedError, ToolUnavailableError
+from spatial_agent.tools.errors import (
+    SourceError,
+    ToolFailedError,
+    ToolUnavailableError,
+    UnmeasurableError,
+)
 from spatial_agent.tools.experts.instances import Segmenter
 from spatial_agent.tools.experts.masks import mask_boxes
 from spatial_agent.tools.experts.sizes import rulers
@@ -55,10 +60,11 @@ def plan_photo(asking: Asking, frames: FrameSet, perception: Perception) -> tupl
     where in the picture, and nothing in metres.
 
     Raises:
-        SourceError: If the profile finds nothing in photographs, or the picture cannot be read.
+        UnmeasurableError: If the profile finds nothing in photographs.
+        SourceError: If the picture cannot be read.
     """
     if perception.recorded and not frames.has_instances:
-        raise SourceError(
+        raise UnmeasurableError(
             f"{frames.name} is a single picture, in which nothing is recorded; look at it with --profile open"
         )
     if frames.has_depth:

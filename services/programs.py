@@ -1,20 +1,12 @@
-"""Programs over a source: what they see of it, and the frames they hand to tools."""
+"""Programs over a source: what they see of it."""
 
-import asyncio
-from collections import OrderedDict
-from threading import Lock
+from collections.abc import Mapping
 
 from spatial_agent.agent.agent import SpatialAgent
 from spatial_agent.agent.state import LoadedScene, Source
 from spatial_agent.sandbox import ProgramResult, Sandbox, SandboxPolicy
-from spatial_agent.tools.call_json import references_in
-from spatial_agent.tools.contract import ToolCall, ToolResult, ToolRunner
-from spatial_agent.tools.scene import FrameSet
-from spatial_agent.tools.wrappers.wrapper import RunnerWrapper
-
-#: Decoded frames that a run keeps at once.
-MOST_FRAMES = 8
-_FRAME = "$frame/"
+from spatial_agent.tools.contract import ToolRunner
+from spatial_agent.tools.scene import FrameSet, SceneMap
 
 
 def run_program(
@@ -43,51 +35,12 @@ def run_program(
     """
 
     async def work(runner: ToolRunner, loaded: LoadedScene) -> ProgramResult:
-        headers = list(loaded.frames.headers) if loaded.frames is not None else []
-        tools = WithFrames(runner, loaded.frames) if loaded.frames is not None else runner
-        inputs = {"scene": loaded.scene, "frames": headers}
-        return await sandbox.run(program, inputs=inputs, tools=tools, policy=policy)
+        inputs = program_inputs(loaded.scene, loaded.frames)
+        return await sandbox.run(program, inputs=inputs, tools=runner, policy=policy)
 
     return agent.work(source, work)
 
 
-class WithFrames(RunnerWrapper):
-    """A runner that keeps frames as ``$frame/N`` from when they are first referred to, a few at a time.
-
-    Args:
-        inner: Runs the calls.
-        frames: The opened source.
-    """
-
-    def __init__(self, inner: ToolRunner, frames: FrameSet) -> None:
-        """Decode nothing yet."""
-        super().__init__(inner)
-        self._frames = frames
-        self._kept: OrderedDict[str, None] = OrderedDict()
-        self._lock = Lock()
-
-    async def call(self, call: ToolCall) -> ToolResult:
-        """Run a call, with the frames it refers to."""
-        for reference in references_in(call.arguments):
-            await asyncio.to_thread(self._provide, reference)
-        return await self._inner.call(call)
-
-    def value(self, reference: str) -> object:
-        """Return the value behind a reference, a frame included."""
-        self._provide(reference)
-        return self._inner.value(reference)
-
-    def _provide(self, reference: str) -> None:
-        number = reference.removeprefix(_FRAME)
-        if number == reference or not (number.isascii() and number.isdecimal()) or len(number) > 9:
-            return
-        # An index beyond the last is left to the runner, which says what there is.
-        if int(number) >= len(self._frames):
-            return
-        with self._lock:
-            if reference not in self._kept:
-                self._inner.keep(reference[1:], self._frames.load(int(number)))
-            self._kept[reference] = None
-            self._kept.move_to_end(reference)
-            while len(self._kept) > MOST_FRAMES:
-                self._inner.drop(self._kept.popitem(last=False)[0])
+def program_inputs(scene: SceneMap | None, frames: FrameSet | None) -> Mapping[str, object]:
+    """Return the variables that programs over a source see."""
+    return {"scene": scene, "frames": [] if frames is None else list(frames.headers)}

@@ -1,11 +1,17 @@
 """What is wired to what: the one place where an agent is put together."""
 
+import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast, get_args
 
 from spatial_agent.agent.agent import SpatialAgent
-from spatial_agent.agent.planner.planning import GrammarPlanner
+from spatial_agent.agent.models.chat import ChatModel, ToolOffer
+from spatial_agent.agent.running import Wiring
+from spatial_agent.agent.situation import Interface
+from spatial_agent.agent.state import Budget, Programs
+from spatial_agent.prompts.spatial import PartName
 from spatial_agent.services.model_store import ModelStore
 from spatial_agent.services.perception import Perception, choose_perception, chosen_weights, given_weights
 from spatial_agent.services.runners import make_runners
@@ -13,9 +19,10 @@ from spatial_agent.services.scenes import SceneStore
 from spatial_agent.services.settings import Settings
 from spatial_agent.services.tools_here import installed_tools
 from spatial_agent.services.weights_here import WeightsHere
+from spatial_agent.tools.errors import ConfigurationError, MissingWeightsError
 from spatial_agent.tools.mapping.cache import SceneCache
 from spatial_agent.tools.metering import Meter
-from spatial_agent.tools.registry import Registry
+from spatial_agent.tools.registry import Registry, Tool
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,11 @@ class Choices:
         camera_height_m: Height of a photograph's camera above the floor, where known, metres.
         runner: Where experts run: ``"local"`` (this process) or ``"ray"`` (actors).
         address: A Ray cluster to join; one is started on this machine where left out.
+        model: ``"openai:NAME@URL"``, ``"hf:NAME"``, ``"scripted:FILE"`` or ``"none"``; an opened `ChatModel`;
+            None for the setting.
+        interface: How the model acts: ``"tools"``, ``"code"`` or ``"single-pass"``.
+        parts: Parts of the structured prompt that are in use; all where None.
+        budget: What one run may use.
     """
 
     profile: str = "recorded"
@@ -39,6 +51,10 @@ class Choices:
     camera_height_m: float | None = None
     runner: str = "local"
     address: str | None = None
+    model: str | ChatModel | None = None
+    interface: str = "tools"
+    parts: frozenset[PartName] | None = None
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True)
@@ -93,11 +109,13 @@ def build_agent(
 
     choices, settings = choices or Choices(), settings or Settings()
     assembly = assemble(choices, settings)
+    interface = _interface(choices.interface)
     closing = ExitStack()
     scenes = SceneStore(
         SceneCache(settings.scenes_folder, settings.cache_limit_mb * 2**20), assembly.perception, open_source
     )
-    return SpatialAgent(
+    model = _model(choices, settings)
+    wiring = Wiring(
         scenes=scenes,
         make_runner=make_runners(
             choices.runner,
@@ -109,8 +127,64 @@ def build_agent(
             address=choices.address,
             meter=meter,
         ),
-        planner=GrammarPlanner(),
         runs_folder=settings.runs_folder,
-        licences=assembly.perception.licences,
-        on_close=closing.close,
+        model=model,
+        interface=interface,
+        offers=() if model is None else tool_offers(assembly),
+        programs=None if model is None else _programs(settings, closing, interface),
+        parts=choices.parts,
+        budget=choices.budget or Budget(),
     )
+    return SpatialAgent(wiring, licences=assembly.perception.licences, on_close=closing.close)
+
+
+def tool_offers(assembly: Assembly) -> tuple[ToolOffer, ...]:
+    """Return the tools that a model may call, skills first: those whose weights, if any, are here."""
+    installed = (assembly.registry.get(name) for name in assembly.registry)
+    tools = [tool for tool in installed if not tool.weights or _has_weights(tool, assembly.store)]
+    tools.sort(key=lambda tool: (tool.kind != "skill", tool.name))
+    return tuple(ToolOffer(tool.name, tool.spec.description, tool.spec.parameters) for tool in tools)
+
+
+def _has_weights(tool: Tool, store: WeightsHere) -> bool:
+    for weights in tool.weights:
+        try:
+            store.locate(weights)
+        except MissingWeightsError:
+            continue
+        return True
+    return False
+
+
+def _interface(name: str) -> Interface:
+    for known in get_args(Interface):
+        if name == known:
+            return cast(Interface, known)
+    raise ConfigurationError(f"unknown interface {name!r}; expected {', '.join(get_args(Interface))}")
+
+
+def _model(choices: Choices, settings: Settings) -> ChatModel | None:
+    chosen = settings.model if choices.model is None else choices.model
+    if not isinstance(chosen, str):
+        return chosen
+    if chosen == "none":
+        return None
+    from spatial_agent.agent.models.opening import open_model
+
+    return open_model(chosen, key=settings.model_key, weights_folder=settings.weights_folder)
+
+
+def _programs(settings: Settings, closing: ExitStack, interface: Interface) -> Programs | None:
+    """Return what runs the model's programs; None on a system that has no sandbox."""
+    if interface == "single-pass":
+        return None
+    if sys.platform != "linux":
+        if interface == "code":
+            raise ConfigurationError(f"programs run on Linux only; this is {sys.platform}: choose 'tools'")
+        return None
+    from spatial_agent.services.program_tool import SandboxedPrograms
+    from spatial_agent.services.sandboxes import open_sandbox
+
+    programs = SandboxedPrograms(lambda: open_sandbox(settings))
+    closing.callback(programs.close)
+    return programs

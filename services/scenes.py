@@ -68,6 +68,7 @@ class SceneStore:
 
         Raises:
             SourceError: If the source cannot be read.
+            UnmeasurableError: If it can, and has nothing to measure by.
             ToolError: If it cannot be measured.
         """
         async with self._locks.setdefault(name, asyncio.Lock()):
@@ -81,6 +82,18 @@ class SceneStore:
             while len(self._known) > MOST_IN_MEMORY:
                 self._known.popitem(last=False)
             return loaded
+
+    async def frames(self, name: str) -> FrameSet:
+        """Return the frames of a source as it opens, measured or not.
+
+        Raises:
+            SourceError: If the source cannot be read, or has none.
+        """
+        given = self._given.get(name)
+        opened = await asyncio.to_thread(self._open, Path(name)) if given is None else given
+        if isinstance(opened, SceneMap):
+            raise SourceError(f"{name}: expected a source with frames, got a scene without any")
+        return opened
 
     async def _find(self, runner: ToolRunner, name: str) -> LoadedScene:
         given = self._given.get(name)

@@ -30,6 +30,14 @@ def _cache_limit_mb() -> int:
     return int(given)
 
 
+def _model() -> str:
+    return os.environ.get("SPATIAL_AGENT_MODEL", "none")
+
+
+def _model_key() -> str | None:
+    return os.environ.get("SPATIAL_AGENT_MODEL_KEY") or os.environ.get("OPENAI_API_KEY") or None
+
+
 def _sandbox() -> str:
     return os.environ.get("SPATIAL_AGENT_SANDBOX", "auto")
 
@@ -51,6 +59,10 @@ class Settings:
             ``"auto"`` for the first that works here.
         trusted_experts: Names of the distributions whose experts and skills run in this process, with all its
             rights (``SPATIAL_AGENT_TRUSTED_EXPERTS``, separated by commas); those of others run isolated.
+        model: The model of an agent that was opened without naming one (``SPATIAL_AGENT_MODEL``), such as
+            ``"openai:NAME@URL"``; ``"none"`` for none.
+        model_key: The key that its server wants (``SPATIAL_AGENT_MODEL_KEY``, else ``OPENAI_API_KEY``); never
+            printed.
     """
 
     cache_folder: Path = field(default_factory=_cache_folder)
@@ -58,6 +70,8 @@ class Settings:
     weights_folder: Path | None = field(default_factory=_weights_folder)
     sandbox: str = field(default_factory=_sandbox)
     trusted_experts: frozenset[str] = field(default_factory=_trusted_experts)
+    model: str = field(default_factory=_model)
+    model_key: str | None = field(default_factory=_model_key, repr=False)
 
     @property
     def scenes_folder(self) -> Path:

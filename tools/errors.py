@@ -9,6 +9,7 @@
     │   ├── ScaleError                   metres asked of a scene without metric scale
     │   └── ViewpointError               a direction asked without a usable viewpoint or gravity
     ├── SourceError (ValueError)         whoever owns the input files
+    │   └── UnmeasurableError            they can be looked at, but nothing in them can be measured
     ├── ToolError                        the planner reads it and decides what to do next
     │   ├── ToolArgumentError            correct the call and try again
     │   ├── ToolFailedError              this cannot be measured this way; choose another tool
@@ -60,6 +61,7 @@ __all__ = [
     "ToolTimeoutError",
     "ToolUnavailableError",
     "UnitError",
+    "UnmeasurableError",
     "ViewpointError",
     "WireError",
 ]
@@ -91,6 +93,10 @@ class ViewpointError(InvalidValueError):
 
 class SourceError(SpatialAgentError, ValueError):
     """The input files cannot be read as what they claim to be."""
+
+
+class UnmeasurableError(SourceError):
+    """The source opens, and has nothing to measure by: no depth, no poses, no network that gives them."""
 
 
 class ToolError(SpatialAgentError):

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from spatial_agent.agent.agent import SpatialAgent
-from spatial_agent.agent.planner.planning import GrammarPlanner
+from spatial_agent.agent.running import Wiring
 from spatial_agent.agent.state import Budget, LoadedScene, Source
 from spatial_agent.agent.trace import read_trace
 from spatial_agent.tools.contract import ToolCall, ToolResult, ToolRunner
-from spatial_agent.tools.errors import BudgetExceededError, ConfigurationError, QuestionError
+from spatial_agent.tools.errors import ConfigurationError, QuestionError, SourceError
 from spatial_agent.tools.local_runner import LocalRunner
 from spatial_agent.tools.registry import Registry
-from spatial_agent.tools.scene import SceneMap
+from spatial_agent.tools.scene import FrameSet, SceneMap
 from spatial_agent.tools.synthetic import SyntheticRoom
 
 SCENE = SyntheticRoom.example().scene_map()
@@ -34,11 +34,14 @@ class OneScene:
     async def get(self, runner: ToolRunner, name: str) -> LoadedScene:
         return LoadedScene(self.scene, None, cached=True)
 
+    async def frames(self, name: str) -> FrameSet:
+        raise SourceError("there are none")
+
 
 def make_agent(folder: Path, scenes: OneScene | None = None, **wiring: object) -> SpatialAgent:
     registry = Registry.from_entry_points()
-    made: dict[str, object] = {"make_runner": lambda: LocalRunner(registry), "planner": GrammarPlanner()}
-    return SpatialAgent(scenes=scenes or OneScene(), runs_folder=folder, **(made | wiring))  # type: ignore[arg-type]
+    made: dict[str, object] = {"make_runner": lambda: LocalRunner(registry)} | wiring
+    return SpatialAgent(Wiring(scenes=scenes or OneScene(), runs_folder=folder, **made))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -146,19 +149,38 @@ def test_a_distance_is_measured_by_a_second_route(agent: SpatialAgent) -> None:
 
 
 def test_a_budget_of_one_round_ends_with_the_first_evidence(tmp_path: Path) -> None:
-    with make_agent(tmp_path, budget=Budget(rounds=1)) as agent:
+    with make_agent(tmp_path, budget=Budget(turns=1)) as agent:
         assert len(agent.ask("room", "How far is the sofa from the tv?").evidence) == 1
 
 
-def test_a_question_that_needs_more_calls_than_the_budget_ends_with_its_trace(tmp_path: Path) -> None:
-    with (
-        make_agent(tmp_path, budget=Budget(calls=1)) as agent,
-        pytest.raises(BudgetExceededError, match="needs 2 calls, the budget allows 1"),
-    ):
-        agent.ask("room", "Is the lamp closer to the sofa than to the tv?")
-    trace = next(tmp_path.glob("*.jsonl"))
+def test_a_question_that_needs_more_calls_than_the_budget_is_refused_and_says_so(tmp_path: Path) -> None:
+    with make_agent(tmp_path, budget=Budget(calls=1)) as agent:
+        answer = agent.ask("room", "Is the lamp closer to the sofa than to the tv?")
+        kinds = [step.kind for step in read_trace(agent.trace_path(answer.trace_id))]
 
-    assert [step.kind for step in read_trace(trace)] == ["question", "load", "formalise"]
+    assert answer.abstained
+    assert "needs 2 calls, the budget allows 1" in (answer.reason or "")
+    assert "call" not in kinds
+
+
+def test_a_run_out_of_time_answers_from_what_it_has(tmp_path: Path) -> None:
+    registry = Registry.from_entry_points()
+
+    class SlowSecond(LocalRunner):
+        calls = 0
+
+        async def call(self, call: ToolCall) -> ToolResult:
+            self.calls += 1
+            if self.calls > 1:
+                await asyncio.Event().wait()
+            return await super().call(call)
+
+    with make_agent(tmp_path, make_runner=lambda: SlowSecond(registry), budget=Budget(seconds=0.5)) as agent:
+        answer = agent.ask("room", "How far is the sofa from the tv?")
+
+    assert not answer.abstained
+    assert len(answer.evidence) == 1
+    assert any("0.5 s" in sentence for sentence in answer.degraded)
 
 
 def test_a_run_that_died_is_resumed_where_it_stopped(tmp_path: Path) -> None:

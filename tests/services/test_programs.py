@@ -12,7 +12,7 @@ from spatial_agent.agent.trace import read_trace
 from spatial_agent.sandbox import Sandbox, SandboxPolicy
 from spatial_agent.sandbox.unsandboxed import ACKNOWLEDGEMENT
 from spatial_agent.services import sandboxes
-from spatial_agent.services.programs import MOST_FRAMES, WithFrames, run_program
+from spatial_agent.services.programs import run_program
 from spatial_agent.services.runtime import build_agent
 from spatial_agent.services.sandboxes import open_sandbox
 from spatial_agent.services.settings import Settings
@@ -21,6 +21,7 @@ from spatial_agent.tools.local_runner import LocalRunner
 from spatial_agent.tools.registry import Registry
 from spatial_agent.tools.scene import FrameSet
 from spatial_agent.tools.synthetic import SyntheticRoom
+from spatial_agent.tools.wrappers.with_frames import MOST_FRAMES, WithFrames
 
 
 @pytest.fixture(scope="module")

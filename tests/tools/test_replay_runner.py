@@ -11,7 +11,7 @@ import pytest
 
 from spatial_agent.agent.agent import SpatialAgent
 from spatial_agent.agent.answer import Answer
-from spatial_agent.agent.planner.planning import GrammarPlanner
+from spatial_agent.agent.running import Wiring
 from spatial_agent.agent.state import LoadedScene, Source
 from spatial_agent.tools.call_json import error_from_json, error_to_json
 from spatial_agent.tools.conformance_tools import conformance_registry
@@ -30,7 +30,7 @@ from spatial_agent.tools.errors import (
 from spatial_agent.tools.local_runner import LocalRunner
 from spatial_agent.tools.registry import Registry
 from spatial_agent.tools.replay_runner import ReplayRunner
-from spatial_agent.tools.scene import DepthMap, SceneMap
+from spatial_agent.tools.scene import DepthMap, FrameSet, SceneMap
 from spatial_agent.tools.synthetic import SyntheticRoom
 from spatial_agent.tools.value_store import ValueStore
 from spatial_agent.tools.wrappers import Cached, ResultCache, RunnerWrapper, Traced
@@ -241,12 +241,14 @@ class OneScene:
     async def get(self, runner: ToolRunner, name: str) -> LoadedScene:
         return LoadedScene(self.scene, None, cached=True)
 
+    async def frames(self, name: str) -> FrameSet:
+        raise AssertionError("nobody looks at frames here")
+
 
 def answered(folder: Path, runner: ToolRunner, question: str, scene: SceneMap = SCENE) -> Answer:
     """Answer a question through one runner."""
-    with SpatialAgent(
-        scenes=OneScene(scene), make_runner=lambda: runner, planner=GrammarPlanner(), runs_folder=folder
-    ) as agent:
+    wiring = Wiring(scenes=OneScene(scene), make_runner=lambda: runner, runs_folder=folder)
+    with SpatialAgent(wiring) as agent:
         return replace(agent.ask("room", question), seconds=0.0, trace_id="")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spatial_agent.tools.errors import SourceError
+from spatial_agent.tools.errors import UnmeasurableError
 from spatial_agent.tools.experts.instances import Segmenter
 from spatial_agent.tools.mapping.association import Track, associate
 from spatial_agent.tools.mapping.cameras import scene_cameras
@@ -34,7 +34,8 @@ def build_scene(frames: FrameSet, segmenter: Segmenter, *, progress: Progress | 
         progress: Called with (what, done, total); the context's listener where left out.
 
     Raises:
-        SourceError: If no frame has depth, pose and intrinsics, or the segmenter cannot use the frames.
+        UnmeasurableError: If no frame has depth, pose and intrinsics.
+        SourceError: If the segmenter cannot use the frames.
     """
     tell = progress or report
     _require_depth_and_poses(frames)
@@ -173,7 +174,7 @@ def _require_depth_and_poses(frames: FrameSet) -> None:
     missing = (
         " and ".join(name for name, there in lacks.items() if not there) or "depth with a pose in one frame"
     )
-    raise SourceError(
+    raise UnmeasurableError(
         f"{frames.name} ({frames.layout}) has no {missing}; measuring from such a source is not built yet. "
         "Expected a posed RGB-D scan"
     )

@@ -14,6 +14,7 @@ from spatial_agent.tools.wrappers.cached import Cached
 from spatial_agent.tools.wrappers.result_cache import ResultCache
 from spatial_agent.tools.wrappers.timed import Timed
 from spatial_agent.tools.wrappers.traced import Traced
+from spatial_agent.tools.wrappers.with_frames import WithFrames
 from spatial_agent.tools.wrappers.wrapper import RunnerWrapper
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "RunnerWrapper",
     "Timed",
     "Traced",
+    "WithFrames",
 ]

@@ -1,0 +1,93 @@
+"""The last node: an answer from the evidence, from the model's view of it, or the refusal that says why."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from spatial_agent.agent.answer import Answer
+from spatial_agent.agent.answerer import abstain, answer_readings
+from spatial_agent.agent.composing import spatial_prompt
+from spatial_agent.agent.deciding import lost_model
+from spatial_agent.agent.evidence import from_json
+from spatial_agent.agent.loading import scene_of
+from spatial_agent.agent.looking import looked_at
+from spatial_agent.agent.model_answer import answer_with_model
+from spatial_agent.agent.models.chat import ChatModel
+from spatial_agent.agent.plain import from_plain
+from spatial_agent.agent.situation import Reading
+from spatial_agent.agent.state import AgentState, RunContext, model_of
+from spatial_agent.tools.contract import Evidence
+from spatial_agent.tools.errors import BudgetExceededError, ModelError
+from spatial_agent.tools.scene import Picture
+
+#: Longest answer of a model, tokens.
+MOST_TOKENS = 700
+
+
+async def conclude(state: AgentState, context: RunContext) -> dict[str, Any]:
+    """Return the answer, in the form asked for."""
+    if not state["reading"]:
+        return {"answer": abstain(state["stopped"] or "the question could not be understood").to_json()}
+    model, lost = model_of(state, context), {}
+    if model is None:
+        answer = _from_evidence(state)
+    else:
+        try:
+            answer = await _with_model(state, context, model)
+        except (ModelError, BudgetExceededError) as error:
+            answer, lost = _from_evidence(state), lost_model(error)
+    return {"answer": _with_limits(answer, state).to_json()} | lost
+
+
+def _from_evidence(state: AgentState) -> Answer:
+    reading, evidence = _known(state)
+    return answer_readings(
+        reading.task, reading.other, evidence, state["failures"], _weak(state), reading.disagreement
+    ).answer
+
+
+async def _with_model(state: AgentState, context: RunContext, model: ChatModel) -> Answer:
+    reading, evidence = _known(state)
+
+    async def marked() -> Picture | None:
+        scene = await scene_of(state, context)
+        frames = context.frames.frames
+        if scene is None or frames is None or not model.limits.most_pictures:
+            return None
+        ids = [name for item in evidence for name in item.finding.objects]
+        side_px = model.limits.picture_side_px
+        drawn = await asyncio.to_thread(looked_at, scene, frames, ids, evidence, 1, side_px)
+        return drawn[0] if drawn else None
+
+    return await answer_with_model(
+        reading.task,
+        evidence,
+        state["failures"],
+        _weak(state),
+        await spatial_prompt(state, context),
+        model,
+        MOST_TOKENS,
+        marked,
+        other=reading.other,
+        disagreement=reading.disagreement,
+        measurable=state["scene"]["reference"] is not None,
+    )
+
+
+def _known(state: AgentState) -> tuple[Reading, list[Evidence]]:
+    return from_plain(Reading, state["reading"]), [from_json(item) for item in state["evidence"]]
+
+
+def _weak(state: AgentState) -> dict[str, str]:
+    verdict = state.get("verdict")
+    return verdict["weak"] if verdict else {}
+
+
+def _with_limits(answer: Answer, state: AgentState) -> Answer:
+    """Return the answer with why measuring ended early, where it did."""
+    stopped = state["stopped"]
+    if not stopped:
+        return answer
+    if answer.abstained and not answer.evidence:
+        return abstain(stopped)
+    return replace(answer, degraded=(*answer.degraded, stopped))

@@ -1,0 +1,181 @@
+"""What the model reads before it answers: everything known of the task, as one structured prompt."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from spatial_agent.agent.answerer import answer_readings
+from spatial_agent.agent.evidence import from_json
+from spatial_agent.agent.executor import is_own
+from spatial_agent.agent.loading import scene_of
+from spatial_agent.agent.looking import kept_pictures, looked_at
+from spatial_agent.agent.plain import from_plain
+from spatial_agent.agent.situation import Reading, Turn
+from spatial_agent.agent.state import AgentState, RunContext, model_of
+from spatial_agent.agent.task import Reference, SpatialTask, Viewpoint
+from spatial_agent.prompts.cognitive_map import cognitive_map_picture
+from spatial_agent.prompts.spatial import ALL, Known, PartName, SpatialPrompt, compose
+from spatial_agent.prompts.task_card import TaskCard
+from spatial_agent.tools.contract import Evidence
+from spatial_agent.tools.errors import SpatialAgentError
+from spatial_agent.tools.scene import Picture, SceneMap
+from spatial_agent.tools.skills.references import resolve
+
+#: What a run without a model puts down: for people who read its trace.
+WITHOUT_MODEL: tuple[PartName, ...] = ("measurements", "unknown", "conclusion")
+#: Imagined views begin so.
+VIEWS = "novel_view"
+
+
+async def spatial_prompt(state: AgentState, context: RunContext) -> SpatialPrompt:
+    """Return the prompt of a run, made once in a process."""
+    if context.prompt is None:
+        context.prompt = await _made(state, context)
+    return context.prompt
+
+
+async def _made(state: AgentState, context: RunContext) -> SpatialPrompt:
+    scene = await scene_of(state, context)
+    known = _known(state, scene)
+    model = model_of(state, context)
+    if model is None:
+        return compose(known, parts=WITHOUT_MODEL, most_tokens=context.budget.prompt_tokens)
+    parts = ALL if context.parts is None else [name for name in ALL if name in context.parts]
+    most = min(context.budget.pictures, model.limits.most_pictures)
+    if most:
+        side_px = model.limits.picture_side_px
+        pictures = await asyncio.to_thread(_pictures, known, context, state, parts, most, side_px)
+        known = replace(known, pictures=pictures)
+    return compose(known, parts=parts, most_tokens=context.budget.prompt_tokens)
+
+
+def _known(state: AgentState, scene: SceneMap | None) -> Known:
+    reading = from_plain(Reading, state["reading"])
+    task = reading.task
+    evidence = tuple(from_json(item) for item in state["evidence"])
+    failures = list(state["failures"])
+    weak = state["verdict"]["weak"] if state.get("verdict") else {}
+    if unmeasured := state["scene"].get("unmeasured"):
+        failures.append({"call_id": "", "tool": "scene", "message": unmeasured})
+    view = task.viewpoint
+    return Known(
+        task_card=_card(reading, state),
+        scene=scene,
+        evidence=evidence,
+        weak=weak,
+        failures=tuple(failures),
+        conclusion=_conclusion(reading, evidence, state, weak),
+        entities=_entities(scene, task, evidence),
+        observer=_observer(scene, view),
+        camera=view.frame if view and view.kind == "camera" else None,
+        owner=_owner(scene, view),
+    )
+
+
+def _card(reading: Reading, state: AgentState) -> TaskCard:
+    task = reading.task
+    remarks = [*reading.remarks, *([reading.disagreement] if reading.disagreement else [])]
+    return TaskCard(
+        question=state["question"],
+        intent=task.intent,
+        answer_form=task.answer_form,
+        options=tuple((option.letter, option.text) for option in task.options),
+        entities=tuple(reference.phrase for reference in task.entities),
+        viewpoint=_viewpoint_words(task.viewpoint),
+        unit=task.unit,
+        objective=task.objective,
+        remarks=tuple(remarks),
+    )
+
+
+def _viewpoint_words(view: Viewpoint | None) -> str | None:
+    if view is None:
+        return None
+    if view.at is not None and view.facing is not None:
+        facing = "with the back to" if view.facing_away else "facing"
+        return f"standing at {view.at.phrase}, {facing} {view.facing.phrase}"
+    if view.kind == "camera":
+        return "the camera" if view.frame is None else f"the camera of frame {view.frame}"
+    return f"the {view.at.phrase}'s own" if view.at is not None else "up and down"
+
+
+def _conclusion(
+    reading: Reading, evidence: Sequence[Evidence], state: AgentState, weak: dict[str, str]
+) -> str | None:
+    if not any(is_own(item.call_id) for item in evidence):
+        return None
+    concluded = answer_readings(
+        reading.task, reading.other, evidence, state["failures"], weak, reading.disagreement
+    ).answer
+    return None if concluded.abstained else concluded.text
+
+
+def _entities(scene: SceneMap | None, task: SpatialTask, evidence: Sequence[Evidence]) -> tuple[str, ...]:
+    """Return the ids of what the question is about: as measured, else as named."""
+    measured = [name for item in evidence if is_own(item.call_id) for name in item.finding.objects]
+    view = task.viewpoint
+    named = [*task.entities, *(leg.to for leg in task.legs)]
+    named += [reference for reference in (view and view.at, view and view.facing) if reference]
+    return tuple(dict.fromkeys([*measured, *_ids(scene, named)]))
+
+
+def _observer(scene: SceneMap | None, view: Viewpoint | None) -> tuple[str, str] | None:
+    if view is None or view.at is None or view.facing is None:
+        return None
+    found = [next(iter(_ids(scene, [reference])), None) for reference in (view.at, view.facing)]
+    at, facing = found
+    return None if at is None or facing is None else (at, facing)
+
+
+def _owner(scene: SceneMap | None, view: Viewpoint | None) -> str | None:
+    if view is None or view.kind != "object_axes" or view.at is None:
+        return None
+    return next(iter(_ids(scene, [view.at])), None)
+
+
+def _ids(scene: SceneMap | None, references: Sequence[Reference]) -> list[str]:
+    """Return the ids of everything that may be meant."""
+    found: list[str] = []
+    for reference in references if scene is not None else ():
+        try:
+            found += [item.id for item in resolve(scene, reference.phrase)]  # type: ignore[arg-type]
+        except SpatialAgentError:
+            continue
+    return found
+
+
+def _pictures(
+    known: Known,
+    context: RunContext,
+    state: AgentState,
+    parts: Sequence[PartName],
+    most: int,
+    side_px: int,
+) -> dict[PartName, tuple[Picture, ...]]:
+    """Return the pictures for the parts in use: frames first, then imagined views, then the map."""
+    pictures: dict[PartName, tuple[Picture, ...]] = {}
+    views = _drawn(state, context)[: most - 1] if "novel_view" in parts else ()
+    if views:
+        pictures["novel_view"] = views
+    has_map = "cognitive_map" in parts and known.scene is not None and known.scene.up is not None
+    frames = context.frames.frames
+    room = most - len(views) - has_map
+    if frames is not None and "marked_frames" in parts and room > 0:
+        pictures["marked_frames"] = looked_at(
+            known.scene, frames, known.entities, known.evidence, room, side_px
+        )
+    if has_map and known.scene is not None:
+        pictures["cognitive_map"] = (cognitive_map_picture(known.scene, known.entities, known.observer),)
+    return pictures
+
+
+def _drawn(state: AgentState, context: RunContext) -> tuple[Picture, ...]:
+    """Return the imagined views of the run."""
+    turns = [from_plain(Turn, turn) for turn in state["turns"]]
+    references = [
+        seen.picture
+        for turn in turns
+        for seen in turn.seen
+        if seen.picture is not None and seen.tool.startswith(VIEWS)
+    ]
+    return tuple(kept_pictures(context.runner, references))

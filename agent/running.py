@@ -1,0 +1,235 @@
+"""Runs: one question each, checkpointed step by step and traced line by line."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from spatial_agent.agent.answer import Answer
+from spatial_agent.agent.events import Answered, Listener, Started, Wrote, event_of
+from spatial_agent.agent.models.chat import ChatModel, ToolOffer
+from spatial_agent.agent.models.metered import Metered, TokenBudget
+from spatial_agent.agent.models.streamed import Streamed
+from spatial_agent.agent.situation import Interface
+from spatial_agent.agent.state import AgentState, Budget, LoadedScene, Programs, RunContext, Scenes
+from spatial_agent.agent.trace import Trace
+from spatial_agent.tools.contract import ToolRunner
+from spatial_agent.tools.errors import ConfigurationError
+from spatial_agent.tools.wrappers import Budgeted, CallBudget, Traced, WithFrames
+
+if TYPE_CHECKING:
+    from spatial_agent.prompts.spatial import PartName
+
+MOST_TRACES = 1000
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """What all runs of an agent share.
+
+    Attributes:
+        scenes: Knows the scene of every source.
+        make_runner: Builds the runner of one run.
+        runs_folder: Where checkpoints and traces go.
+        model: Reads questions, chooses what to measure, and answers; None without one.
+        interface: How the model acts: by calling tools, by writing programs, or not at all.
+        offers: The tools it may call.
+        programs: Runs its programs; it writes none where None.
+        parts: Parts of the structured prompt that are in use; all where None.
+        budget: What one run may use.
+    """
+
+    scenes: Scenes
+    make_runner: Callable[[], ToolRunner]
+    runs_folder: Path
+    model: ChatModel | None = None
+    interface: Interface = "tools"
+    offers: Sequence[ToolOffer] = ()
+    programs: Programs | None = None
+    parts: "frozenset[PartName] | None" = None
+    budget: Budget = field(default_factory=Budget)
+
+
+class Runs:
+    """Starts runs, takes them up again, and keeps their traces; everything happens on one event loop."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        """Open nothing yet."""
+        self._wiring = wiring
+        self._opened: tuple[AsyncExitStack, Any] | None = None
+        self._opening: asyncio.Lock | None = None
+
+    async def start(self, state: AgentState, listen: Listener | None) -> Answer:
+        """Answer the question that a state begins with."""
+        run_id = _new_id()
+        trace = Trace(run_id, self.trace_path(run_id), _told(listen))
+        if listen is not None:
+            listen(Started(run_id))
+        trace.record("question", dict(state))
+        answer = await self._run(run_id, state, trace, listen)
+        if listen is not None:
+            listen(Answered(answer))
+        return answer
+
+    async def work(self, source: str, work: Callable[[ToolRunner, LoadedScene], Awaitable[Result]]) -> Result:
+        """Do other work on a scene, budgeted and traced as questions are; see `SpatialAgent.work`."""
+        run_id = _new_id()
+        trace = Trace(run_id, self.trace_path(run_id))
+        trace.record("work", {"source": source})
+        frames, runner = self._runner(trace)
+        loaded = await self._wiring.scenes.get(runner, source)
+        frames.frames = loaded.frames
+        runner.keep("scene", loaded.scene)
+        return await work(runner, loaded)
+
+    async def resume(self, run_id: str) -> Answer:
+        """Finish a run that was interrupted, from its last checkpoint.
+
+        Raises:
+            ConfigurationError: If there is no unfinished run of that id.
+        """
+        graph = await self._graph()
+        snapshot = await graph.aget_state({"configurable": {"thread_id": run_id}})
+        if not snapshot.next:
+            raise ConfigurationError(
+                f"there is no unfinished run {run_id!r}; a finished one can be read with "
+                f"'spatial-agent trace show {run_id}'"
+            )
+        return await self._run(run_id, None, Trace(run_id, self.trace_path(run_id)), None)
+
+    def trace_path(self, run_id: str) -> Path:
+        """Return where the trace of a run is."""
+        return self._wiring.runs_folder / f"{run_id}.jsonl"
+
+    async def close(self) -> None:
+        """Close the checkpoint database and the model."""
+        if self._opened is not None:
+            await self._opened[0].aclose()
+            self._opened = None
+        if self._wiring.model is not None:
+            await self._wiring.model.close()
+
+    async def _run(
+        self, run_id: str, state: AgentState | None, trace: Trace, listen: Listener | None
+    ) -> Answer:
+        started = time.perf_counter()
+        graph = await self._graph()
+        config = {"configurable": {"thread_id": run_id}}
+        async with AsyncExitStack() as stack:
+            context, spent = self._context(trace, listen, stack)
+            final = await graph.ainvoke(state, config, context=context, durability="async")
+        lost = [final["model_lost"]] if final.get("model_lost") else []
+        concluded = Answer.from_json(final["answer"])
+        answer = replace(
+            concluded,
+            scene=final["scene"]["id"],
+            degraded=(*final["scene"]["degraded"], *lost, *concluded.degraded),
+            seconds=round(time.perf_counter() - started, 4),
+            gpu_seconds=round(spent.gpu_seconds, 4),
+            tokens=spent.tokens,
+            trace_id=run_id,
+        )
+        trace.record("finished", {"seconds": answer.seconds, "tokens": answer.tokens})
+        # A finished run needs no checkpoint; its trace stays.
+        await graph.checkpointer.adelete_thread(run_id)
+        self._drop_old_traces()
+        return answer
+
+    def _context(
+        self, trace: Trace, listen: Listener | None, stack: AsyncExitStack
+    ) -> tuple[RunContext, "_Spent"]:
+        wiring = self._wiring
+        frames, budgeted = self._runner(trace)
+        metered = self._metered(trace)
+        runner: ToolRunner = budgeted
+        if wiring.programs is not None and metered is not None:
+            with_programs = wiring.programs.around(budgeted, trace, lambda: frames.frames)
+            stack.push_async_callback(with_programs.close)
+            runner = with_programs
+        context = RunContext(
+            runner,
+            frames,
+            wiring.scenes,
+            _heard(metered, listen),
+            trace,
+            wiring.budget,
+            interface=wiring.interface,
+            offers=wiring.offers,
+            parts=wiring.parts,
+        )
+        return context, _Spent(budgeted, metered)
+
+    def _runner(self, trace: Trace) -> tuple[WithFrames, Budgeted]:
+        budget = CallBudget(seconds=self._wiring.budget.seconds, gpu_seconds=self._wiring.budget.gpu_seconds)
+        frames = WithFrames(self._wiring.make_runner())
+        return frames, Budgeted(Traced(frames, trace.record), budget)
+
+    def _metered(self, trace: Trace) -> Metered | None:
+        if self._wiring.model is None:
+            return None
+        return Metered(self._wiring.model, TokenBudget(self._wiring.budget.tokens), trace.record)
+
+    async def _graph(self) -> Any:  # noqa: ANN401 - langgraph's type stays in agent.graph
+        if self._opening is None:
+            self._opening = asyncio.Lock()
+        async with self._opening:
+            if self._opened is None:
+                from spatial_agent.agent.checkpoints import sqlite_checkpoints
+                from spatial_agent.agent.graph import build_graph
+
+                stack = AsyncExitStack()
+                saver = await stack.enter_async_context(
+                    sqlite_checkpoints(self._wiring.runs_folder / "checkpoints.sqlite")
+                )
+                self._opened = (stack, build_graph(saver))
+        return self._opened[1]
+
+    def _drop_old_traces(self) -> None:
+        traces = sorted(self._wiring.runs_folder.glob("*.jsonl"))
+        for path in traces[:-MOST_TRACES]:
+            path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class _Spent:
+    """What a run has used."""
+
+    calls: Budgeted
+    model: Metered | None
+
+    @property
+    def gpu_seconds(self) -> float:
+        return self.calls.gpu_seconds
+
+    @property
+    def tokens(self) -> int:
+        return 0 if self.model is None else self.model.usage.tokens
+
+
+def _new_id() -> str:
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+
+
+def _told(listen: Listener | None) -> Callable[[str, Any], None] | None:
+    """Return what turns steps of a trace into events for a listener."""
+    if listen is None:
+        return None
+
+    def tell(kind: str, data: Any) -> None:  # noqa: ANN401 - JSON
+        event = event_of(kind, data)
+        if event is not None:
+            listen(event)
+
+    return tell
+
+
+def _heard(model: ChatModel | None, listen: Listener | None) -> ChatModel | None:
+    """Return the model with its answers told to a listener as they are written."""
+    if model is None or listen is None:
+        return model
+    return Streamed(model, lambda text: listen(Wrote(text)))
