@@ -7,6 +7,7 @@ on one machine.
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -187,11 +188,13 @@ class _Loaded:
         network: Generates.
         processor: Makes numbers of messages: a processor, or a tokenizer for a model without eyes.
         has_eyes: Whether it takes pictures.
+        controls: Matches the control tokens of its chats, which words must not hold; None where it has none.
     """
 
     network: Any
     processor: Any
     has_eyes: bool
+    controls: re.Pattern[str] | None
 
     def inputs(self, messages: Sequence[Message]) -> Any:  # noqa: ANN401 - transformers' encoding
         """Return the numbers of a conversation, on the model's device."""
@@ -203,7 +206,7 @@ class _Loaded:
             return self._encoded(_without_system(messages))
 
     def _encoded(self, messages: Sequence[Message]) -> Any:  # noqa: ANN401 - transformers' encoding
-        content = _content if self.has_eyes else _words
+        content = self._content if self.has_eyes else self._words
         return self.processor.apply_chat_template(
             [{"role": message.role, "content": content(message)} for message in messages],
             add_generation_prompt=True,
@@ -211,6 +214,32 @@ class _Loaded:
             return_dict=True,
             return_tensors="pt",
         ).to(self.network.device)
+
+    def _content(self, message: Message) -> list[dict[str, Any]]:
+        """Return the parts of a message as chat templates of models with eyes take them."""
+        from PIL import Image
+
+        content: list[dict[str, Any]] = []
+        for part in message.parts:
+            if isinstance(part, Picture):
+                content.append({"type": "image", "image": Image.fromarray(part.rgb)})
+            elif content and content[-1]["type"] == "text":
+                content[-1]["text"] += f"\n{self._harmless(part)}"
+            else:
+                content.append({"type": "text", "text": self._harmless(part)})
+        return content
+
+    def _words(self, message: Message) -> str:
+        return self._harmless(message.text)
+
+    def _harmless(self, text: str) -> str:
+        """Return words in which no control token can end a message or stand for a picture."""
+        text = clean_text(text)
+        if self.controls is None:
+            return text
+        return self.controls.sub(
+            lambda token: "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}" + token[0][1:], text
+        )
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of tokens."""
@@ -303,7 +332,14 @@ def _load(folder: Path, has_eyes: bool, device: str | None, name: str) -> _Loade
     if getattr(processor, "chat_template", None) is None:
         raise ModelUnavailableError(f"{name} has no chat template; choose a model that is tuned for chats")
     _make_greedy(network.generation_config)
-    return _Loaded(network, processor, has_eyes)
+    return _Loaded(network, processor, has_eyes, _controls(getattr(processor, "tokenizer", processor)))
+
+
+def _controls(tokenizer: Any) -> re.Pattern[str] | None:  # noqa: ANN401 - transformers' tokenizer
+    """Return what matches the control tokens of a tokenizer, longer ones first."""
+    added = (str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)
+    tokens = sorted({*added, *tokenizer.all_special_tokens}, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, tokens))) if tokens else None
 
 
 def _make_greedy(config: Any) -> None:  # noqa: ANN401 - transformers' generation config
@@ -314,25 +350,6 @@ def _make_greedy(config: Any) -> None:  # noqa: ANN401 - transformers' generatio
     if config.pad_token_id is None:
         ends = config.eos_token_id
         config.pad_token_id = ends[0] if isinstance(ends, list) else ends
-
-
-def _content(message: Message) -> list[dict[str, Any]]:
-    """Return the parts of a message as chat templates of models with eyes take them."""
-    from PIL import Image
-
-    content: list[dict[str, Any]] = []
-    for part in message.parts:
-        if isinstance(part, Picture):
-            content.append({"type": "image", "image": Image.fromarray(part.rgb)})
-        elif content and content[-1]["type"] == "text":
-            content[-1]["text"] += f"\n{clean_text(part)}"
-        else:
-            content.append({"type": "text", "text": clean_text(part)})
-    return content
-
-
-def _words(message: Message) -> str:
-    return clean_text(message.text)
 
 
 def _without_system(messages: Sequence[Message]) -> Sequence[Message]:

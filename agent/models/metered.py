@@ -30,7 +30,7 @@ Record = Callable[[str, Mapping[str, Json]], object]
 #: A reply shorter than this says nothing worth its request.
 SHORTEST_REPLY = 64
 #: What keys look like wherever they are quoted: in a server's refusal, or repeated by a model.
-_KEY = re.compile(
+KEY = re.compile(
     r"\b(?:sk|pk|rk)-[\w-]{8,}|\b(?:hf|ghp|gsk|xai)_\w{8,}|\bAIza[\w-]{16,}|(?i:\bbearer)\s+[\w.~+/=-]{8,}"
 )
 
@@ -225,7 +225,7 @@ def _counted(reply: ChatReply, reads: int) -> Usage:
 
 def _without_keys(data: Json) -> Json:
     if isinstance(data, str):
-        return _KEY.sub("(key left out)", data)
+        return KEY.sub("(key left out)", data)
     if isinstance(data, Mapping):
         return {name: _without_keys(value) for name, value in data.items()}
     return [_without_keys(item) for item in data] if isinstance(data, list | tuple) else data
