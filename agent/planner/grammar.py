@@ -67,7 +67,7 @@ def parse(question: str, options: Sequence[str] = ()) -> SpatialTask:
     Raises:
         QuestionError: If it cannot be understood; says what is missing, or what can be asked.
     """
-    question, options = _split_options(question, options)
+    question, options = split_options(question, options)
     offered = read_options(options)
     text = clean(question)
     if not text:
@@ -81,7 +81,8 @@ def parse(question: str, options: Sequence[str] = ()) -> SpatialTask:
     return _with_options(replace(task, question=question), offered)
 
 
-def _split_options(question: str, options: Sequence[str]) -> tuple[str, Sequence[str]]:
+def split_options(question: str, options: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """Split the options written into a question from it; options given beside it come first."""
     asked, *rest = INLINE_OPTIONS.split(question, maxsplit=1)
     if not rest:
         return question, options

@@ -1,13 +1,17 @@
 """Which calls measure a task: one small function per intent."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from spatial_agent.agent.executor import OWN
 from spatial_agent.agent.planner.grammar import parse
 from spatial_agent.agent.task import Intent, Reference, SpatialTask
 from spatial_agent.tools.contract import Json, ToolCall
+from spatial_agent.tools.labels import main_name
+from spatial_agent.tools.skills.phrases import read_phrase
 
 Wanted = tuple[str, dict[str, Json]]
+#: Arguments in whose order nothing lies: which of two things is ``a``, which candidate comes first.
+UNORDERED = ("candidates", "kinds")
 
 
 class GrammarPlanner:
@@ -19,10 +23,59 @@ class GrammarPlanner:
 
     def plan(self, task: SpatialTask, scene: str) -> tuple[ToolCall, ...]:
         """Return the calls that measure what the task needs, of the scene behind a reference."""
-        return tuple(
-            ToolCall(f"{OWN}{number}", tool, {"scene": scene} | arguments)
-            for number, (tool, arguments) in enumerate(PLANS[task.intent](task), start=1)
-        )
+        return plan_calls(task, scene)
+
+
+def plan_calls(task: SpatialTask, scene: str, *, prefix: str = OWN) -> tuple[ToolCall, ...]:
+    """Return the calls that measure what a task needs; none for an open one, which no skill answers.
+
+    Args:
+        task: What is asked.
+        scene: Reference of the scene.
+        prefix: First letter of the ids of the calls.
+    """
+    return tuple(
+        ToolCall(f"{prefix}{number}", tool, {"scene": scene} | arguments)
+        for number, (tool, arguments) in enumerate(PLANS[task.intent](task), start=1)
+    )
+
+
+def measured_by(task: SpatialTask) -> tuple[tuple[str, Mapping[str, Json]], ...]:
+    """Return what a task measures, however it is worded: two tasks that give the same measure the same.
+
+    Synonyms, the unit and the order of things that have none make no difference.
+    """
+    return tuple((tool, _unworded(tool, arguments)) for tool, arguments in PLANS[task.intent](task))
+
+
+def _unworded(tool: str, arguments: Mapping[str, Json]) -> dict[str, Json]:
+    plain = {name: _main(value) for name, value in arguments.items() if name != "unit"}
+    for name in UNORDERED:
+        if name in plain:
+            plain[name] = sorted(plain[name])
+    if tool == "distance":
+        plain["a"], plain["b"] = sorted((plain["a"], plain["b"]))
+    return plain
+
+
+def _main(value: Json) -> Json:
+    """Return a phrase with the main names of what it names; other values as they are."""
+    if isinstance(value, list):
+        return [_main(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    phrase = read_phrase(value)
+    parts = (
+        phrase.superlative,
+        main_name(phrase.noun),
+        phrase.relation,
+        phrase.anchor and _main(phrase.anchor),
+    )
+    return " ".join(part for part in parts if part)
+
+
+def _open(_: SpatialTask) -> list[Wanted]:
+    return []
 
 
 def _phrases(references: Iterable[Reference]) -> list[str]:
@@ -165,4 +218,5 @@ PLANS: dict[Intent, Callable[[SpatialTask], list[Wanted]]] = {
     "vertical": _vertical,
     "order": _order,
     "route": _route,
+    "open": _open,
 }
