@@ -87,8 +87,11 @@ def as_asked(task: SpatialTask, view: View) -> View | None:
     """
     if view.value is None or not is_number(view.value):
         return None if view.value is None else view
-    unit = task.unit or view.unit or USUAL_UNITS.get(task.intent)
-    number = WrittenNumber(float(view.value), view.unit, view.rounding).to(unit)
+    written = WrittenNumber(float(view.value), view.unit, view.rounding)
+    usual = USUAL_UNITS.get(task.intent)
+    if written.to(task.unit or usual) is None:
+        return None
+    number = written.to(task.unit or view.unit or usual)
     return number and replace(view, value=number.value, unit=number.unit, rounding=number.rounding)
 
 

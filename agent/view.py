@@ -20,6 +20,8 @@ from spatial_agent.tools.errors import InvalidValueError
 
 #: How much of what a model wrote is looked at, characters: from its beginning and from its end.
 MOST_READ = 2000
+#: How much of it is searched for JSON where it should have been words, characters.
+MOST_SEARCHED = 20_000
 #: How much of it is quoted in reasons, characters.
 MOST_QUOTED = 120
 MOST_CITED = 20
@@ -35,6 +37,8 @@ UNDECIDED = re.compile(
     r"|unknown|unanswerable|undecided|undetermined|not (?:known|sure|possible|visible|enough information)\b.*"
     r"|n/?a|none of (?:them|these|the above)|null|none|nothing|unclear|(?:i )?abstain|it is unclear\b.*",
 )
+#: Says that a count is zero.
+NO_THING = re.compile(r"(?:there (?:are|is) )?(?:none|nothing|no (?:such )?\w{1,40})")
 TRUE, FALSE = {"yes", "true", "yeah", "yep", "correct"}, {"no", "false", "nope", "incorrect"}
 WORDS = re.compile(r"[a-z0-9'-]+")
 LETTER_ALONE = re.compile(r"[\s(\[*\"'`]*([A-Za-z])[\s)\].:*\"'`]*")
@@ -92,6 +96,8 @@ def read_view(task: SpatialTask, reply: ChatReply, evidence_ids: Collection[str]
     written = _written(answer)
     said = _one_line(" ".join(filter(None, (written, unit))))
     cited = _cited((cites, written), evidence_ids)
+    if task.unit == "count" and NO_THING.fullmatch(_bare(written)):
+        return View(value=0.0, unit="count", cites=cited, said=said)
     if not written or UNDECIDED.fullmatch(_bare(written)):
         return View(cites=cited, said=said, problem="it gave no answer")
     return _in_form(task, answer, written, unit, View(cites=cited, said=said))
@@ -221,7 +227,7 @@ def _document_in(text: str) -> Json:
     if "{" not in text:
         return None
     try:
-        document = read_document(text)
+        document = read_document(text[:MOST_SEARCHED])
     except InvalidValueError:
         return None
     return document if isinstance(document, Mapping) else None

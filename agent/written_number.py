@@ -122,7 +122,7 @@ def _agreed(numbers: list[WrittenNumber]) -> WrittenNumber | None:
     """Return the first of numbers that say the same, as in "2.1 m (6.9 ft)"; None where they do not."""
     for one, other in pairwise(numbers):
         converted = other.to(one.unit)
-        if converted is None or abs(converted.value - one.value) > one.rounding + converted.rounding:
+        if converted is None or abs(converted.value - one.value) > max(one.rounding, converted.rounding):
             return None
     return numbers[0]
 
