@@ -58,6 +58,28 @@ def test_a_polyline_is_closed_only_when_asked() -> None:
     assert (opened[10, 12:78] == RED).all()
 
 
+def test_a_line_runs_from_its_start_to_its_end() -> None:
+    columns, rows = red_pixels(
+        draw(black(), [{"kind": "line", "points_px": [[12, 40], [75, 40]], "colour": RED}]).rgb
+    )
+
+    assert columns == pytest.approx((12, 75), abs=1)
+    assert rows == pytest.approx((40, 40), abs=1)
+
+
+def test_an_arrow_points_at_its_end() -> None:
+    """Its head is the widest part, and lies within 14 pixels of the end."""
+    rgb = draw(black(), [{"kind": "arrow", "points_px": [[10, 30], [80, 30]], "colour": RED}]).rgb
+    widths = (rgb == RED).all(axis=2).sum(axis=0)
+    columns, rows = red_pixels(rgb)
+
+    assert columns == pytest.approx((10, 80), abs=1)
+    assert sum(rows) / 2 == pytest.approx(30, abs=0.5)
+    assert 65 <= int(np.argmax(widths)) <= 72
+    assert widths.max() >= 10
+    assert widths[15:60].max() <= 4
+
+
 def test_labels_stand_where_they_are_told_and_in_the_caption() -> None:
     picture = draw(black(200, 100), [{"kind": "label", "at_px": [150, 70], "label": "cup", "colour": RED}])
     columns, rows = red_pixels(picture.rgb)
@@ -87,6 +109,10 @@ def test_marks_without_a_colour_are_told_apart_and_the_frame_stays_as_it_was() -
         ({"kind": "point", "at_px": ["a", "b"]}, "expected at_px"),
         ({"kind": "polyline", "points_px": []}, "a list of x, y"),
         ({"kind": "point", "at_px": [1, 2], "colour": [1, 2, 300]}, "0 to 255"),
+        ({"kind": "arrow", "points_px": [[1, 2], [3, 4], [5, 6]]}, "start and end, each x, y"),
+        ({"kind": "line", "points_px": [1, 2]}, "start and end, each x, y"),
+        ({"kind": "arrow", "points_px": [[1, 2], [3, 4]], "closed": True}, "no closed"),
+        ({"kind": "line", "points_px": [[1, 2], [1e300, 4]]}, "start and end"),
     ],
 )
 def test_a_mark_of_another_form_is_named(mark: dict[str, object], words: str) -> None:
