@@ -64,6 +64,7 @@ def cognitive_map(
     entities: Sequence[str],
     observer: tuple[str, str] | None = None,
     *,
+    away: bool = False,
     only: bool = False,
     drawn: bool = True,
 ) -> str:
@@ -73,6 +74,7 @@ def cognitive_map(
         scene: The scene.
         entities: Ids of the objects asked about, which come first.
         observer: Ids of the object where an observer stands and of the one faced.
+        away: Whether the observer has its back to that one.
         only: Whether no others are listed.
         drawn: Whether the grid itself is drawn in letters, beside the list of places.
     """
@@ -84,7 +86,7 @@ def cognitive_map(
     number = numbers(scene)
     rows = [f"{number[item.id]} | {named(item)}{seen_remark(item)} | {_place(grid, item)}" for item in items]
     if observer is not None:
-        rows += _observer_row(scene, grid, observer)
+        rows += _observer_row(scene, grid, observer, away)
     if drawn:
         rows += ["", *_drawn(scene, grid, items)]
     return Template.load("cognitive_map").fill(cell=cell, rows="\n".join(rows))
@@ -95,6 +97,7 @@ def cognitive_map_picture(
     entities: Sequence[str] = (),
     observer: tuple[str, str] | None = None,
     *,
+    away: bool = False,
     size_px: int = 480,
 ) -> Picture:
     """Draw the map: the grid, outlines of objects with their numbers, and an arrow for the observer.
@@ -103,6 +106,7 @@ def cognitive_map_picture(
         scene: The scene.
         entities: Ids of the objects drawn strongly; all where empty.
         observer: Ids of the object where an observer stands and of the one faced.
+        away: Whether the observer has its back to that one.
         size_px: Width and height of the picture.
 
     Raises:
@@ -118,7 +122,8 @@ def cognitive_map_picture(
         _outline(canvas, sheet, item, object_colour(number) if item.id in strong else (165, 168, 172))
     ends = present(scene, observer or ())
     if len(ends) == 2:
-        canvas.arrow(sheet.pixel(ends[0].box.centre_m), sheet.pixel(ends[1].box.centre_m), OBSERVER)
+        at_m, faced_m = (item.box.centre_m for item in ends)
+        canvas.arrow(sheet.pixel(at_m), sheet.pixel(2 * at_m - faced_m if away else faced_m), OBSERVER)
     for number, item in enumerate(scene.objects):
         canvas.label(sheet.pixel(item.box.centre_m), str(number), INK, 17 if item.id in strong else 13)
     arrow = "; the arrow is the observer" if len(ends) == 2 else ""
@@ -167,11 +172,12 @@ def _place(grid: Grid, item: SceneObject) -> str:
     return f"({column}, {row})"
 
 
-def _observer_row(scene: SceneMap, grid: Grid, observer: tuple[str, str]) -> list[str]:
+def _observer_row(scene: SceneMap, grid: Grid, observer: tuple[str, str], away: bool) -> list[str]:
     ends = present(scene, observer)
     if len(ends) < 2:
         return []
-    return [f"observer | at {_place(grid, ends[0])}, looking towards {_place(grid, ends[1])}"]
+    facing = "with the back to" if away else "looking towards"
+    return [f"observer | at {_place(grid, ends[0])}, {facing} {_place(grid, ends[1])}"]
 
 
 def _drawn(scene: SceneMap, grid: Grid, items: Sequence[SceneObject]) -> list[str]:

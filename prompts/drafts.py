@@ -136,7 +136,9 @@ def _cognitive_map(known: Known) -> Iterator[Draft]:
         ((), True, False, "the map's other objects"),
     )
     for shown, only, drawn, omits in lengths:
-        words = cognitive_map(known.scene, known.entities, known.observer, only=only, drawn=drawn)
+        words = cognitive_map(
+            known.scene, known.entities, known.observer, away=known.facing_away, only=only, drawn=drawn
+        )
         if words:
             yield Draft(words, shown, omits)
 

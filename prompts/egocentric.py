@@ -32,13 +32,15 @@ class Stand:
         words: Whose left and ahead they are.
         places: Measures where objects are.
         at: The object one is at, which has no place in one's own table; None for a camera.
-        faced: The object faced, which is straight ahead; None where none is.
+        faced: The object faced, or which one has the back to; None where there is none.
+        straight: Where that one is: ``"straight ahead"`` or ``"straight behind"``.
     """
 
     words: str
     places: Callable[[Sequence[SceneObject]], Sequence[Place]]
     at: SceneObject | None = None
     faced: SceneObject | None = None
+    straight: str = "straight ahead"
 
 
 def observer_at(scene: SceneMap, at: str, facing: str, *, away: bool = False) -> Stand | None:
@@ -54,10 +56,10 @@ def observer_at(scene: SceneMap, at: str, facing: str, *, away: bool = False) ->
         f"Standing at {named(observer)}{seen_remark(observer)}, "
         f"{'with the back to' if away else 'facing'} {named(faced)}{seen_remark(faced)}"
     )
-    ahead = None if away else faced
-    return _stand(
-        scene, words, lambda: observer_viewpoint(scene, observer, faced, away=away), observer, ahead
+    stand = _stand(
+        scene, words, lambda: observer_viewpoint(scene, observer, faced, away=away), observer, faced
     )
+    return replace(stand, straight="straight behind") if stand is not None and away else stand
 
 
 def camera_of(scene: SceneMap, frame: int) -> Stand | None:
@@ -141,7 +143,7 @@ def _row(stand: Stand, item: SceneObject, place: Place) -> str:
         return f"{name} | no direction: right above or below"
     legs = _legs(place)
     if item is stand.faced:
-        return " | ".join((name, "straight ahead", *legs[:1]))
+        return " | ".join((name, stand.straight, *legs[:1]))
     return " | ".join((name, _sector(place.bearing), _angle(place.bearing), *legs))
 
 
