@@ -223,11 +223,13 @@ def _held_against(intent: Intent, said: Document) -> Comparison:
     if not math.isfinite(value):
         raise InvalidValueError(f"value: expected a number, got {value}")
     unit = said.get("unit")
-    if intent in QUANTITY and unit is None:
-        raise InvalidValueError(
-            f"value needs its unit: of intent {intent!r} a {QUANTITY[intent]} is compared"
-        )
-    return Comparison(said["relation"], value, check_unit(unit, QUANTITY[intent]) if unit else None)
+    if intent not in QUANTITY:
+        if unit not in (None, "count"):
+            raise InvalidValueError(f"unit: a {intent} is a bare number, not in {unit!r}: leave it out")
+        return Comparison(said["relation"], value)
+    if unit is None:
+        raise InvalidValueError(f"value needs its unit: intent {intent!r} compares a {QUANTITY[intent]}")
+    return Comparison(said["relation"], value, check_unit(unit, QUANTITY[intent]))
 
 
 def _name(intent: Intent, said: str) -> str:
