@@ -21,6 +21,7 @@ from spatial_agent.agent.antecedents import (
     with_placeholder,
 )
 from spatial_agent.agent.ellipsis import Before, completed
+from spatial_agent.agent.planner.grammar import LONGEST_PLAIN
 from spatial_agent.agent.planner.measuring_forms import COMPARATIVES
 from spatial_agent.agent.planner.units import any_of
 from spatial_agent.agent.planner.wording import clean
@@ -68,8 +69,8 @@ class Dialogue:
 def resolve_followup(text: str, dialogue: Dialogue) -> str:
     """Return a question that stands by itself.
 
-    What the grammar can read is returned word for word, and so is what goes on from nothing that is known:
-    a model, which sees the dialogue, may still make sense of it.
+    What the grammar can read is returned word for word, and so is what is too long to go on from another
+    question, and what nothing can be made of: a model, which sees the dialogue, may still make sense of it.
 
     Args:
         text: What was asked.
@@ -88,6 +89,8 @@ def resolve_followup(text: str, dialogue: Dialogue) -> str:
         for whole in (text, bare):
             if read(whole) is not None:
                 return whole
+    if len(text) > LONGEST_PLAIN:
+        return text
     if not exchanges:
         _check_stands_alone(text)
         return text
