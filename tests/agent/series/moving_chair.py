@@ -13,6 +13,7 @@ from spatial_agent.tools.contract import Evidence
 from spatial_agent.tools.errors import ToolError
 from spatial_agent.tools.experts.instances import RecordedInstances
 from spatial_agent.tools.mapping.build import build_scene
+from spatial_agent.tools.progress import report
 from spatial_agent.tools.scene import Frame, FrameSet
 from spatial_agent.tools.skills.distance import distance
 from spatial_agent.tools.skills.size import size
@@ -95,7 +96,7 @@ class Measures:
 
 
 class Counts(Measures):
-    """Reads the question, and answers with the number of frames instead of measuring anything."""
+    """Reads the question, and answers with the number of frames; tells its progress, as measuring does."""
 
     def ask(
         self,
@@ -108,4 +109,5 @@ class Counts(Measures):
         parse(question)
         assert isinstance(source, FrameSet)
         self.asked.append(source)
+        report("frames", len(source), len(source))
         return Answer("", value=len(source), unit="count")
