@@ -69,19 +69,21 @@ def relations(scene: SceneMap, edges: Sequence[Triple]) -> str:
 def _near_pairs(scene: SceneMap, asked: Sequence[SceneObject]) -> Iterator[tuple[SceneObject, SceneObject]]:
     """Yield pairs of objects whose distance is told, each once, the most telling first."""
     told: set[frozenset[str]] = set()
-    around = {item.id: _neighbours(scene, item) for item in asked}
-    pairs = [(asked[0], other) for other in asked[1:]] if asked else []
-    pairs += [
-        (item, around[item.id][rank])
-        for rank in range(NEAREST)
-        for item in asked
-        if rank < len(around[item.id])
-    ]
-    for item, other in pairs:
+    for item, other in _near_pairs_from_either_end(scene, asked):
         pair = frozenset((item.id, other.id))
         if pair not in told:
             told.add(pair)
             yield item, other
+
+
+def _near_pairs_from_either_end(
+    scene: SceneMap, asked: Sequence[SceneObject]
+) -> Iterator[tuple[SceneObject, SceneObject]]:
+    yield from ((asked[0], other) for other in asked[1:])
+    # Neighbours are looked for only where the pairs above leave room for them.
+    around = [(item, _neighbours(scene, item)) for item in asked]
+    for rank in range(NEAREST):
+        yield from ((item, others[rank]) for item, others in around if rank < len(others))
 
 
 def _neighbours(scene: SceneMap, item: SceneObject) -> list[SceneObject]:

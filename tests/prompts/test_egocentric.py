@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatial_agent.prompts.egocentric import Stand, camera_of, egocentric, observer_at, occupant_of
@@ -104,6 +104,7 @@ def test_far_objects_of_a_crowded_scene_are_counted_instead_of_listed() -> None:
     assert text.splitlines()[2].startswith('"cup-40"')
 
 
+@settings(max_examples=30)
 @given(st.lists(PLACES, min_size=1, max_size=4), PLACES)
 def test_a_mirror_flips_left_and_right_and_nothing_else(
     places: list[tuple[float, float]], ahead: tuple[float, float]
