@@ -147,10 +147,12 @@ class Runs:
         frames, budgeted = self._runner(trace)
         metered = self._metered(trace)
         runner: ToolRunner = budgeted
+        offers = tuple(wiring.offers)
         if wiring.programs is not None and metered is not None:
             with_programs = wiring.programs.around(budgeted, trace, lambda: frames.frames)
             stack.push_async_callback(with_programs.close)
             runner = with_programs
+            offers = (*offers, wiring.programs.offer)
         context = RunContext(
             runner,
             frames,
@@ -159,7 +161,7 @@ class Runs:
             trace,
             wiring.budget,
             interface=wiring.interface,
-            offers=wiring.offers,
+            offers=offers,
             parts=wiring.parts,
         )
         return context, _Spent(budgeted, metered)

@@ -224,6 +224,8 @@ def _why_weak(ran: ProgramResult, called: list[Evidence]) -> str | None:
     measured = answer is not None and isinstance(answer.value, float)
     if measured and (answer.low is None or answer.high is None):  # type: ignore[union-attr]
         return "the program gives no margin"
+    if not called:
+        return "the program called no tool, so nothing measured carries what it concludes"
     weak = [item.finding.why_weak or "weak" for item in called if item.finding.quality == "weak"]
     return f"it rests on weak evidence: {weak[0]}" if weak else None
 

@@ -62,10 +62,16 @@ def run(sandbox: Sandbox, tmp_path: Path) -> Iterator[Run]:
 
 
 def test_what_a_program_concludes_is_evidence_with_its_margin(run: Run) -> None:
-    result = run("answer(1.5, unit='m', low=1.25, high=2.0)")
-    (item,) = result.evidence
-    assert (item.finding.value, item.finding.unit, item.finding.margin) == (1.5, "m", 0.5)
-    assert item.finding.quality == "strong"
+    source = "d = tools.distance(scene='$scene', a='sofa', b='tv')\nanswer(1.5, unit='m', low=1.25, high=2.0)"
+    concluded = run(source).evidence[0].finding
+    assert (concluded.value, concluded.unit, concluded.margin) == (1.5, "m", 0.5)
+    assert concluded.quality == "strong"
+
+
+def test_a_number_that_no_tool_call_carries_is_weak(run: Run) -> None:
+    (item,) = run("answer(42.0, unit='m', low=41.9, high=42.1)").evidence
+    assert item.finding.quality == "weak"
+    assert "called no tool" in (item.finding.why_weak or "")
 
 
 def test_a_measured_number_without_a_margin_is_weak(run: Run) -> None:
