@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 
 from spatial_agent.agent.planner.units import NUMBER, NUMBER_WORDS, UNIT, UNIT_OF
@@ -20,7 +20,8 @@ REMEMBERED = 6
 UNSAID_COUNTS = (0.0, 1.0)
 CLOSE = 1e-3
 _QUANTITY = re.compile(rf"(?<![\w.])({NUMBER})(?: ?({UNIT}))?(?!\w)")
-_ENDINGS = re.compile(r"\(e?s\)|'s\b|s'(?!\w)|[^\w'-]|_")
+_ENDINGS = re.compile(r"\(e?s\)|'s\b|(?<=s)'(?!\w)")
+_BREAKS = re.compile(r"[^\w\s'-]+")
 
 
 def invented(task: SpatialTask, question: Question, labels: Collection[str] = ()) -> tuple[str, ...]:
@@ -76,13 +77,14 @@ def _unknown(item: Reference, names: frozenset[str], said: str) -> Iterator[str]
 @lru_cache(maxsize=64)
 def _names_in(said: str) -> frozenset[str]:
     """Return the main name of every stretch of words."""
-    words = [word for word in _ENDINGS.sub(" ", said).split() if word]
-    stretches: Iterable[str] = (
-        " ".join(words[start : start + length])
-        for length in range(1, LONGEST_NAME + 1)
-        for start in range(len(words) - length + 1)
-    )
-    return frozenset(map(main_name, stretches))
+    parts = _BREAKS.split(_ENDINGS.sub(" ", said))
+    return frozenset(main_name(stretch) for part in parts for stretch in _stretches(part.split()))
+
+
+def _stretches(words: Sequence[str]) -> Iterator[str]:
+    for length in range(1, LONGEST_NAME + 1):
+        for start in range(len(words) - length + 1):
+            yield " ".join(words[start : start + length])
 
 
 def _is_said(task: SpatialTask, comparison: Comparison, said: str) -> bool:
