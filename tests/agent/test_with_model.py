@@ -22,12 +22,18 @@ Reply = Callable[[ChatRequest], object]
 Open = Callable[..., SpatialAgent]
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keeps the scenes, so that each is measured once."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Open]:
+def opened(cache: Path) -> Iterator[Open]:
     agents = []
 
     def open_agent(model: object = None, **choices: object) -> SpatialAgent:
-        settings = Settings(cache_folder=tmp_path / "cache", model="none", model_key=None)
+        settings = Settings(cache_folder=cache, model="none", model_key=None)
         agents.append(build_agent(Choices(model=model, **choices), settings=settings))  # type: ignore[arg-type]
         return agents[-1]
 
