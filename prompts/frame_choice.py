@@ -21,7 +21,7 @@ STEPS: Array = np.array([-0.45, 0.0, 0.45])
 #: Boxes hide what is behind this share of their edges: their corners are mostly air.
 SOLID = 0.8
 #: An object of this share of the picture's width is large enough.
-LARGE_SHARE = 0.2
+LARGE_SHARE = 0.4
 #: How much an object in the middle of the picture is better shown than one at its border.
 MIDDLE_SHARE = 0.3
 #: What showing is worth in a frame that did not see the object when the scene was measured.

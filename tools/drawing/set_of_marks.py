@@ -38,6 +38,8 @@ LONGEST_NAME = 28
 WORDS_SHARE, SMALLEST_WORDS, LARGEST_WORDS = 1 / 42, 12, 24
 #: Space between words and the border of their plate, pixels.
 PLATE_PX = 3
+#: Length of the dashes of what is hidden, pixels.
+DASH_PX = 5.0
 #: Places that are tried for a plate before it covers another one.
 MOST_MOVES = 24
 
@@ -211,9 +213,14 @@ def _draw_line(
 ) -> bool:
     """Draw a straight line of the scene, and say whether any of it is in the picture."""
     ends = view.segment(ends_m)
-    if ends is not None:
-        canvas.line(ends, colour, width, dashed)
-    return ends is not None
+    if ends is None:
+        return False
+    # Shorter dashes than those of plans: the edges of small things have to be dashed, too.
+    count = max(int(np.hypot(*np.subtract(*ends)) / DASH_PX), 3) if dashed else 1
+    stops = np.linspace(ends[0], ends[1], count + 1)
+    for start, end in zip(stops[::2], stops[1::2], strict=False):
+        canvas.line([_point(start), _point(end)], colour, width)
+    return True
 
 
 def _draw_segment(canvas: Canvas, view: PictureView, mark: Mark) -> bool:
