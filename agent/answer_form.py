@@ -3,6 +3,7 @@
 from typing import Any
 
 from spatial_agent.agent.task import SpatialTask
+from spatial_agent.agent.view import is_list
 from spatial_agent.prompts.untrusted import quoted
 from spatial_agent.tools.contract import Json
 
@@ -22,6 +23,8 @@ def form_in_words(task: SpatialTask) -> str:
     if task.options:
         offered = "; ".join(f"{option.letter}. {quoted(option.text, 200)}" for option in task.options)
         return f"the letter of one of these options: {offered}"
+    if task.side is not None:
+        return 'the list of the names of all that is there, such as ["sofa", "lamp"], or [] where nothing is'
     words = FORMS[task.answer_form]
     if task.unit == "deg":
         words += ", in degrees, positive to the left and negative to the right"
@@ -43,6 +46,11 @@ def answer_schema(task: SpatialTask) -> dict[str, Json]:
     }
 
 
+def unknown_in_form(task: SpatialTask) -> str:
+    """Return what a model answers that cannot tell, as it stands in its reply."""
+    return f'["{UNKNOWN}"]' if is_list(task) else f'"{UNKNOWN}"'
+
+
 def has_unit(task: SpatialTask) -> bool:
     """Return whether an answer may be a number with a unit."""
     return not task.options and task.answer_form in ("number", "text")
@@ -53,6 +61,6 @@ def _answer(task: SpatialTask) -> dict[str, Json]:
         return {"type": "string", "enum": [*(option.letter for option in task.options), UNKNOWN]}
     if task.answer_form == "yes_no":
         return {"type": "string", "enum": ["yes", "no", UNKNOWN]}
-    if task.answer_form == "order":
+    if is_list(task):
         return {"type": "array", "items": {"type": "string"}}
     return {"type": "string"}

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spatial_agent.agent.answer import Answer
-from spatial_agent.agent.answerer import conclude, stated
+from spatial_agent.agent.answerer import abstain, conclude, stated
 from spatial_agent.agent.evidence import to_json
 from spatial_agent.agent.gate import Gate, agrees, as_asked, gate, is_number, of_model
 from spatial_agent.agent.task import Intent, SpatialTask
 from spatial_agent.agent.view import View
 from spatial_agent.agent.written_number import WrittenNumber
-from spatial_agent.tools.contract import Evidence
+from spatial_agent.tools.contract import Evidence, Finding
 
 #: Errors of a failed call that say nothing of the question, only that a tool could not work.
 TROUBLE = {"ToolTimeoutError", "ToolCrashedError", "ToolUnavailableError", "MissingWeightsError"}
@@ -71,15 +71,29 @@ def carried_by(
     return gate(task, answer, view, {item.id: weak[item.id]} if item.id in weak else {})
 
 
-def concluded_from(task: SpatialTask, measured: Answer, view: View) -> Answer | None:
-    """Return a model's own conclusion from what it cites; None where there is no view that can be read."""
+def concluded_from(
+    task: SpatialTask, evidence: Sequence[Evidence], measured: Answer, view: View
+) -> Answer | None:
+    """Return a model's own conclusion from what it cites; None where there is no view that can be read.
+
+    A number of a quantity that was measured is no conclusion as long as it rests on no measurement: it is
+    refused.
+    """
     asked = as_asked(task, view)
     if asked is None:
         return None
     if not view.cites:
+        if is_number(asked.value) and any(_same_kind(_alone(item.finding), asked) for item in evidence):
+            why = f"the model's number, {view.said!r}, rests on none of the measurements"
+            return abstain(why, measured.evidence)
         return of_model(task, asked, measured, "not measured: the model cites no measurement for it")
     named = ", ".join(view.cites[:MOST_NAMED])
     return of_model(task, asked, measured, f"concluded by the model from {named}, not measured itself")
+
+
+def _alone(finding: Finding) -> Answer:
+    """Return the number of a finding as an answer of no form."""
+    return Answer("", finding.value, finding.unit, finding.low, finding.high, finding.margin)
 
 
 def _answer(

@@ -92,7 +92,9 @@ def as_asked(task: SpatialTask, view: View) -> View | None:
     if written.to(task.unit or usual) is None:
         return None
     number = written.to(task.unit or view.unit or usual)
-    return number and replace(view, value=number.value, unit=number.unit, rounding=number.rounding)
+    if number is None:
+        return None
+    return replace(view, value=number.value, unit=number.unit, rounding=number.rounding)
 
 
 def agrees(task: SpatialTask, measured: Answer, view: View) -> bool:
@@ -164,7 +166,7 @@ def _is_within(measured: Answer, view: View) -> bool:
     if number is None:
         return False
     if measured.unit == "count":
-        return round(number.value, 9) == measured.value
+        return bool(round(number.value, 9) == measured.value)
     turns = (-360.0, 0.0, 360.0) if measured.unit == "deg" else (0.0,)
     low, high = _ends(measured)
     return any(replace(number, value=number.value + turn).lies_within(low, high) for turn in turns)

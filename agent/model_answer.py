@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from spatial_agent.agent.answer import Answer
-from spatial_agent.agent.answer_form import UNKNOWN, answer_schema, form_in_words, has_unit
+from spatial_agent.agent.answer_form import answer_schema, form_in_words, has_unit, unknown_in_form
 from spatial_agent.agent.answerer import Readings, answer_readings
 from spatial_agent.agent.cited import carried_by, concluded_from, is_of_question, may_cite
 from spatial_agent.agent.executor import is_own
@@ -118,7 +118,7 @@ def decide(asked: Asked, view: View) -> Gate:
         if carried is not None:
             return carried
     if task.intent == "open" and asked.evidence:
-        return Gate(concluded_from(task, measured.answer, view) or measured.answer)
+        return Gate(concluded_from(task, asked.evidence, measured.answer, view) or measured.answer)
     stands = asked.measurable and (bool(asked.evidence) or is_of_question(asked.own_failures))
     return gate(task, measured.answer, view, {}, refusal_stands=stands)
 
@@ -150,7 +150,7 @@ class Talk:
         rules = Template.load("answer").fill(
             form=form_in_words(task),
             unit='"unit": the unit of a number, such as "m", else "", ' if has_unit(task) else "",
-            unknown="[]" if task.answer_form == "order" else f'"{UNKNOWN}"',
+            unknown=unknown_in_form(task),
         )
         self._task = task
         self._model = model
@@ -166,7 +166,9 @@ class Talk:
         """Ask again, with what was measured and the picture that shows it."""
         shown = "The picture shows what was measured, drawn in." if picture else "There is no picture of it."
         words = Template.load("reconsider").fill(
-            said=quoted(view.said, 200), measured=quoted(_conclusion(measured, view.cites), MOST_SHOWN), picture=shown
+            said=quoted(view.said, 200),
+            measured=quoted(_conclusion(measured, view.cites), MOST_SHOWN),
+            picture=shown,
         )
         self._messages.append(Message("user", (words,) if picture is None else (words, picture)))
         return await self._view("reconsider")

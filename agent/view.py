@@ -98,6 +98,8 @@ def read_view(task: SpatialTask, reply: ChatReply, evidence_ids: Collection[str]
     cited = _cited((cites, written), evidence_ids)
     if task.unit == "count" and NO_THING.fullmatch(_bare(written)):
         return View(value=0.0, unit="count", cites=cited, said=said)
+    if task.side and (answer == [] or NO_THING.fullmatch(_bare(written))):
+        return View(value=[], cites=cited, said=said)
     if not written or UNDECIDED.fullmatch(_bare(written)):
         return View(cites=cited, said=said, problem="it gave no answer")
     return _in_form(task, answer, written, unit, View(cites=cited, said=said))
@@ -114,12 +116,17 @@ def _in_form(task: SpatialTask, answer: Json, written: str, unit: str | None, vi
         return replace(view, value=truth, problem="it said neither yes nor no" if truth is None else None)
     if task.answer_form == "number":
         return _number(answer, written, unit, view)
-    if task.answer_form == "order" or isinstance(answer, list | tuple):
+    if is_list(task) or isinstance(answer, list | tuple):
         return replace(view, value=_listed(answer, written))
     if task.answer_form == "text":
         return _text(answer, written, unit, view)
     name = _name(task, written)
     return replace(view, value=name, problem=None if name else "it named no one thing")
+
+
+def is_list(task: SpatialTask) -> bool:
+    """Return whether the answer to a task is a list of names."""
+    return not task.options and (task.answer_form == "order" or task.side is not None)
 
 
 def read_option(options: Sequence[Option], written: str) -> Option | None:

@@ -12,7 +12,8 @@ CENTRES = parse("How far is the sofa from the tv, centre to centre?")
 IN_FEET = parse("How far is the sofa from the tv in feet?")
 LENGTHS = parse("How far is the sofa from the tv?", ["1 m", "2 m", "4 m"])
 VSI = parse(
-    "Measuring from the closest point of each object, what is the distance between the sofa and the tv (in meters)?"
+    "Measuring from the closest point of each object, what is the distance between the sofa and the tv "
+    "(in meters)?"
 )
 SIDE = parse("Standing at the door, facing the window, where is the sofa?")
 DIFFER = "surfaces or centres"
@@ -77,7 +78,8 @@ def test_where_two_readings_differ_the_first_decides_and_the_other_is_told() -> 
     evidence = [distance(1, "c1", 2.0), distance(2, "d1", 3.0)]
     answer = answer_readings(SURFACES, CENTRES, evidence, [], {"e2": "seen in part"}, DIFFER).answer
 
-    assert (answer.value, answer.margin) == (2.0, pytest.approx(0.1))
+    assert answer.value == 2.0
+    assert answer.margin == pytest.approx(0.1)
     assert answer.reason == (
         "the question can be read two ways (surfaces or centres); read the other way, the answer is: "
         "It is 3.0 m. (weak evidence: seen in part)"
@@ -98,7 +100,8 @@ def test_a_refused_reading_stays_refused_and_tells_the_other() -> None:
     assert answer.abstained
     assert answer.value is None
     assert answer.reason == (
-        "there is no settee; the question can be read two ways; read the other way, the answer is: It is 3.0 m"
+        "there is no settee; the question can be read two ways; read the other way, "
+        "the answer is: It is 3.0 m"
     )
 
 

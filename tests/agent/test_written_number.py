@@ -46,7 +46,8 @@ def test_what_can_be_read_in_one_way_is_read(
     number = read_number(text)
 
     assert number is not None
-    assert (number.value, number.unit) == (pytest.approx(value), unit)
+    assert number.unit == unit
+    assert number.value == pytest.approx(value)
     assert number.rounding == pytest.approx(rounding)
 
 
