@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from spatial_agent.prompts.template import Template
 from spatial_agent.prompts.untrusted import quoted
 from spatial_agent.tools.contract import Evidence, Finding
-from spatial_agent.tools.scene import UNITS, Measurement
+from spatial_agent.tools.errors import InvalidValueError
+from spatial_agent.tools.scene import Measurement
 from spatial_agent.tools.skills.wording import UNIT_TEXT, decimals_of
 
 CLAIM, VALUE, REASON = 400, 160, 240
@@ -61,7 +62,7 @@ def value(finding: Finding) -> str:
     if isinstance(finding.value, str):
         return quoted(finding.value, VALUE)
     if isinstance(finding.value, int | float):
-        return f"{finding.value:g}"
+        return f"{finding.value:g} {quoted(finding.unit) if finding.unit else ''}".rstrip()
     return quoted(json.dumps(finding.value, ensure_ascii=False), VALUE)
 
 
@@ -74,9 +75,15 @@ def _row(item: Evidence, weak: str | None) -> str:
 
 
 def _measurement(finding: Finding) -> Measurement | None:
-    """Return a numeric finding as a measurement, so that it is rounded as everywhere else."""
+    """Return a numeric finding as a measurement, so that it is rounded as everywhere else.
+
+    None for what is no number, has no unit of ours, or, from a stranger's tool, an interval that is none.
+    """
     number, unit = finding.value, finding.unit
-    if isinstance(number, bool) or not isinstance(number, int | float) or unit not in UNITS:
+    if isinstance(number, bool) or not isinstance(number, int | float) or unit is None:
         return None
     exact = finding.low is not None and finding.low == finding.high
-    return Measurement(float(number), str(unit), finding.low, finding.high, "", exact)
+    try:
+        return Measurement(float(number), unit, finding.low, finding.high, "", exact)
+    except InvalidValueError:
+        return None

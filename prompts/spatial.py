@@ -156,4 +156,4 @@ def _numbered(chosen: Mapping[PartName, Draft]) -> tuple[PromptPart, ...]:
 
 
 def _title(name: PartName) -> str:
-    return TITLES.get(name, name.replace("_", " ")).lower()
+    return "map from above" if name == "cognitive_map" else TITLES.get(name, name.replace("_", " ")).lower()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from spatial_agent.prompts.template import Template
 from spatial_agent.prompts.untrusted import fenced, quoted
+from spatial_agent.tools.scene import UNITS
 
 #: What the answer must look like, by the form asked for.
 FORMS = {
@@ -50,15 +51,17 @@ def task_card(card: TaskCard) -> str:
 
 
 def _reading(card: TaskCard) -> list[str]:
-    lines = [f"Read as: {card.intent.replace('_', ' ')}"]
-    if card.entities:
-        lines[0] += f" of {', '.join(quoted(phrase) for phrase in card.entities)}"
+    intent, of = (
+        ("open question", "about") if card.intent == "open" else (card.intent.replace("_", " "), "of")
+    )
+    about = f" {of} {', '.join(quoted(phrase) for phrase in card.entities)}" if card.entities else ""
+    lines = [f"Read as: {quoted(intent)[1:-1]}{about}"]
     if card.viewpoint:
         lines.append(f"Viewpoint: {quoted(card.viewpoint, 200)}")
     if card.objective:
         lines.append(f"Wanted: {quoted(card.objective, 400)}")
     if card.options:
         lines += ["Options:", *(f"{letter}. {quoted(words, 200)}" for letter, words in card.options)]
-    unit = f" in {card.unit}" if card.unit else ""
+    unit = f" in {card.unit if card.unit in UNITS else quoted(card.unit)}" if card.unit else ""
     lines.append(f"Answer: {FORMS.get(card.answer_form, 'a sentence')}{unit}")
     return lines + [f"Remark: {quoted(remark, 300)}" for remark in card.remarks]

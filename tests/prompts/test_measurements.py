@@ -47,6 +47,10 @@ def test_a_borderline_case_says_what_else_it_may_be() -> None:
         (21.37, "m2", 20.1, 22.6, "21 m²", "20.1 to 22.6 m²"),
         (True, None, None, None, "yes", "–"),
         (4.5, None, None, None, "4.5", "–"),
+        (4.5, "steps", 4.0, 5.0, '4.5 "steps"', "–"),
+        (float("nan"), "m", 1.0, 2.0, 'nan "m"', "–"),
+        (5.0, "m", 1.0, 2.0, '5 "m"', "–"),
+        (None, None, None, None, '"null"', "–"),
         (["sofa", "lamp"], None, None, None, "\"['sofa', 'lamp']\"", "–"),
     ],
 )
