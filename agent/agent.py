@@ -155,16 +155,19 @@ class SpatialAgent:
 
         return Session(self, source)
 
-    def series(self, source: Source, question: str, *, every: "Every" = "frame") -> "Series":
-        """Answer the same question for every frame or second of a recording.
+    def series(
+        self, source: Source, question: str, *, every: "Every" = "frame", so_far: "Series | None" = None
+    ) -> "Series":
+        """Answer the same question for every frame or second of a recording; see `agent.series.series`.
 
         Raises:
             QuestionError: If the question cannot be understood.
             SourceError: If the source cannot be read, or has no frames.
+            InvalidValueError: If the step makes no sense, or `so_far` is a series of something else.
         """
         from spatial_agent.agent.series import series
 
-        return series(self, self.frames(source), question, every=every)
+        return series(self, self.frames(source), question, every=every, so_far=so_far)
 
     def frames(self, source: Source) -> FrameSet:
         """Return the opened frames of a source.

@@ -1,22 +1,33 @@
-"""The command line: ask, run, scene, tools, models, trace, doctor. Heavy imports happen inside commands."""
+"""The command line; heavy imports happen inside commands."""
 
 import json
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from spatial_agent.services.cli_errors import Exit, reported_errors
 from spatial_agent.services.cli_models import models_app
+from spatial_agent.services.cli_options import (
+    AddressOption,
+    CameraHeightOption,
+    InstancesOption,
+    InterfaceOption,
+    LookForOption,
+    ModelOption,
+    ProfileOption,
+    RunnerOption,
+    SourceArgument,
+    WeightsOption,
+    opened,
+)
 from spatial_agent.services.cli_programs import run_command
 from spatial_agent.services.cli_regions import read_region
+from spatial_agent.services.cli_talking import chat_command, series_command
 from spatial_agent.services.cli_tools import tools_app
 from spatial_agent.tools.errors import SourceError
-
-if TYPE_CHECKING:
-    from spatial_agent.agent.agent import SpatialAgent
 
 app = typer.Typer(
     help="Ask questions about a room and get measured answers, with a margin and the evidence.",
@@ -31,50 +42,8 @@ app.add_typer(tools_app, name="tools")
 app.add_typer(models_app, name="models")
 app.add_typer(trace_app, name="trace")
 app.command("run")(run_command)
-
-SourceArgument = Annotated[
-    str, typer.Argument(help="A scan folder, scan.json, video, image, or a scene file (.json).")
-]
-ProfileOption = Annotated[
-    str,
-    typer.Option(
-        help="recorded: the scan's own depth, poses and instances. open: permissively licensed experts. "
-        "best: the strongest experts whose weights are here."
-    ),
-]
-InstancesOption = Annotated[
-    str | None,
-    typer.Option(
-        help="How objects are found: recorded, yolox, grounding-dino, owlv2, sam3, or (AGPL-3.0) yolo, "
-        "yoloe, yolo-world."
-    ),
-]
-WeightsOption = Annotated[
-    Path | None, typer.Option(help="Weights of the detector, where not in the weights folder.")
-]
-LookForOption = Annotated[
-    list[str] | None,
-    typer.Option(help="A kind of object to look for, for detectors that have to be told; repeat for each."),
-]
-CameraHeightOption = Annotated[
-    float | None, typer.Option(help="Height of a photograph's camera above the floor, metres, where known.")
-]
-RunnerOption = Annotated[str, typer.Option(help="Where experts run: local (this process) or ray (actors).")]
-AddressOption = Annotated[
-    str | None, typer.Option(help="A Ray cluster to join; one is started here where left out.")
-]
-
-
-ModelOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Who reads, plans and answers: openai:NAME@URL, hf:NAME, scripted:FILE or none; left out, the "
-        "setting SPATIAL_AGENT_MODEL decides."
-    ),
-]
-InterfaceOption = Annotated[
-    str, typer.Option(help="How the model acts: tools, code (programs in the sandbox) or single-pass.")
-]
+app.command("series")(series_command)
+app.command("chat")(chat_command)
 
 
 @app.command()
@@ -109,7 +78,7 @@ def ask(
 
     with reported_errors(), console.progress(quiet=as_json):
         chosen = (profile, instances, weights, look_for, camera_height, runner, address)
-        with _opened(*chosen, model, interface) as agent:
+        with opened(*chosen, model, interface) as agent:
             regions = [read_region(text) for text in region or ()]
             answer = agent.ask(source, question, options=option or (), regions=regions)
             if trace is not None:
@@ -145,7 +114,7 @@ def resume(
 
     with reported_errors(), console.progress(quiet=as_json):
         chosen = (profile, instances, weights, look_for, camera_height, runner, address)
-        with _opened(*chosen, model, interface) as agent:
+        with opened(*chosen, model, interface) as agent:
             answer = agent.resume(run)
     console.print_json(answer.to_json()) if as_json else console.print_answer(answer)
     raise typer.Exit(Exit.ABSTAINED if answer.abstained else Exit.ANSWERED)
@@ -171,7 +140,7 @@ def scene_build(
         from spatial_agent.services.pictures import reconstructed, write_scene_folder
 
         chosen = (profile, instances, weights, look_for, camera_height, runner, address)
-        with _opened(*chosen) as agent:
+        with opened(*chosen) as agent:
             loaded = agent.scene(source)
             surfaces = reconstructed(loaded.frames) if mesh else None
             written = write_scene_folder(loaded, out, mesh=surfaces)
@@ -219,32 +188,6 @@ def doctor() -> None:
     console.print_findings(findings)
     if any(finding.status == "broken" for finding in findings):
         raise typer.Exit(Exit.EXPERT_FAILED)
-
-
-def _opened(
-    profile: str,
-    instances: str | None,
-    weights: Path | None,
-    look_for: list[str] | None,
-    camera_height: float | None,
-    runner: str,
-    address: str | None,
-    model: str | None = "none",
-    interface: str = "tools",
-) -> "SpatialAgent":
-    from spatial_agent.services import open_agent
-
-    return open_agent(
-        profile,
-        instances=instances,
-        weights=weights,
-        look_for=look_for or (),
-        camera_height_m=camera_height,
-        runner=runner,
-        address=address,
-        model=model,
-        interface=interface,
-    )
 
 
 def main() -> None:
