@@ -111,7 +111,8 @@ class Asked:
 def decide(asked: Asked, view: View) -> Gate:
     """Return the answer that a view leads to; nothing is asked or drawn."""
     task, measured = asked.task, asked.measured
-    if not measured.answer.abstained or asked.was_measured:
+    if not measured.answer.abstained or (asked.was_measured and not asked.own_failures):
+        # What was measured and is none of the options is a refusal on evidence, as strong as that is.
         return gate(task, measured.answer, view, measured.weak, refusal_stands=not measured.weak)
     if may_cite(task, asked.own_failures if asked.measurable else ()):
         carried = carried_by(task, asked.evidence, view, asked.weak)

@@ -239,6 +239,24 @@ def test_what_is_not_there_is_not_asserted(error: str, cites: list[str]) -> None
     assert answer.reason == "there is no 'unicorn' in this scene"
 
 
+def test_what_is_not_there_is_not_asserted_beside_weak_evidence_of_something_else() -> None:
+    task = parse("Is the sofa longer than the unicorn?")
+    evidence, failures = [distance(2.0)], [failure("NoSuchObjectError", "c2")]
+    answer = ask(task, always("yes", cites=["e1"]), evidence, failures, {"e1": "seen in part"})
+
+    assert (answer.abstained, answer.reason) == (True, "there is no 'unicorn' in this scene")
+
+
+@pytest.mark.parametrize(("weak", "abstained"), [({}, True), ({"e1": "seen in part"}, False)])
+def test_what_is_none_of_the_options_refuses_as_strongly_as_it_was_measured(
+    weak: dict[str, str], abstained: bool
+) -> None:
+    answer = ask(SIDE, always("B"), [named("front-left")], weak=weak)
+
+    assert answer.abstained is abstained
+    assert answer.decided_by == ("evidence" if abstained else "model")
+
+
 def test_what_a_broken_tool_left_unmeasured_is_the_models_view_and_says_so() -> None:
     answer = ask(DISTANCE, always("2 m"), [], [failure("ToolTimeoutError", message="distance took too long")])
 
