@@ -86,7 +86,7 @@ def _claim(evidence: Evidence) -> str:
     weak = f" Weak evidence: {_sentence(finding.why_weak or 'said to be weak')}."
     close = f" Borderline: {_sentence(finding.borderline or '')}."
     return (
-        f"{evidence.id}: {_sentence(finding.claim)}"
+        f"{evidence.id}: {_sentence(finding.claim)}."
         f"{weak if finding.quality == 'weak' else ''}{close if finding.borderline else ''}"
     )
 
