@@ -93,7 +93,7 @@ def test_under_pressure_what_the_task_needs_stays_and_is_shortened() -> None:
     assert "egocentric" in names(prompt)
     assert '"lamp-1" | front-right' in prompt.text
     assert "cup-20" not in prompt.text
-    assert prompt.left_out == ("other objects from the viewpoint", "map from above")
+    assert prompt.left_out == ("other objects from the viewpoint", "the map's other objects")
 
 
 def test_a_shorter_table_keeps_what_speaks_of_the_objects_asked_about() -> None:
@@ -156,7 +156,7 @@ def test_without_a_scene_the_prompt_says_so() -> None:
     ],
 )
 def test_the_viewpoint_is_that_of_the_question(more: dict[str, object], stand: str | None) -> None:
-    prompt = compose(known("open", **more))
+    prompt = compose(dataclasses.replace(known("open"), **more))  # type: ignore[arg-type]
 
     assert ("egocentric" in names(prompt)) == (stand is not None)
     assert stand is None or stand in prompt.text

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,7 +59,7 @@ def test_a_camera_has_its_own_left() -> None:
 
 
 def test_an_occupant_s_left_is_the_object_s_own() -> None:
-    seat = dataclasses.replace(ROOM.object("sofa-1"), facing=[1.0, 0.0, 0.0])
+    seat = dataclasses.replace(ROOM.object("sofa-1"), facing=np.array([1.0, 0.0, 0.0]))
     scene = dataclasses.replace(ROOM, objects=(seat, *ROOM.objects[1:]))
 
     # Facing +x, +y is to the left.
