@@ -24,7 +24,7 @@ MOST_DEPTH = 64
 
 #: How many times the text's length may be read again after openings that were none.
 _REREADINGS = 4
-_OPENINGS = re.compile(r"[{\[]")
+_OPENINGS, _BRACKETS = re.compile(r"[{\[]"), re.compile(r"[{\[\]}]")
 _SPACE = re.compile(r"\s*")
 _BARE_KEY = re.compile(r"[^\W\d][\w.-]*", re.ASCII)
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.])", re.ASCII)
@@ -32,7 +32,7 @@ _WORD = re.compile(r"[A-Za-z]+")
 _WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’"}
 _STOPS = {end: re.compile(rf"[\\{end}]") for end in _QUOTES.values()}
-_AFTER_KEY = re.compile(r"\s*(?::|/[/*])")
+_ANYTHING = re.compile("")
 _AFTER_VALUE = re.compile(r"\s*(?:[,}\]]|/[/*])")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": ""}
@@ -71,17 +71,7 @@ class JsonInText:
 
 
 class _NotJsonError(Exception):
-    """What stands here is no JSON.
-
-    Attributes:
-        at: How far was looked.
-        is_begun: Whether it held a member before it went wrong, so that it was meant as JSON.
-    """
-
-    def __init__(self, why: str, at: int, is_begun: bool = False) -> None:
-        super().__init__(why)
-        self.at = at
-        self.is_begun = is_begun
+    """What stands here is no JSON; the message says why."""
 
 
 def find_json(text: str) -> JsonInText:
@@ -95,15 +85,16 @@ def find_json(text: str) -> JsonInText:
     position, to_reread = 0, _REREADINGS * len(text)
     while opening := _OPENINGS.search(text, position):
         start = opening.start()
+        reader = _Reader(text, start)
         try:
-            reader = _Reader(text, start)
             found.append(FoundJson(reader.read(), start, reader.at))
             position = reader.at
         except _NotJsonError as error:
-            problem = str(error) if error.is_begun else problem
-            to_reread -= error.at - start
-            goes_on = error.is_begun or to_reread < 0
-            position = max(start + 1, error.at if goes_on else 0)
+            if reader.is_begun:  # what is inside of something broken must not pass for the whole
+                problem, position = str(error), reader.end()
+                continue
+            to_reread -= reader.at - start
+            position = max(start + 1, reader.at if to_reread < 0 else 0)
     return JsonInText(tuple(found), problem)
 
 
@@ -120,11 +111,12 @@ def read_document(text: str, schema: Mapping[str, Json] | None = None) -> Json:
     >>> read_document('<think>{"a": 0}?</think> The answer: ```json {"a": 1} ```')
     {'a': 1}
     """
-    in_text = find_json(without_thinking(text))
+    said = without_thinking(text)
+    in_text = find_json(said)
     # Objects before lists: "[1]" in prose is a footnote more often than a document.
     values = sorted((item.value for item in in_text.found), key=lambda value: isinstance(value, dict))
     if not values:
-        raise InvalidValueError(f"expected a JSON object, got {in_text.problem or _excerpt(text)}")
+        raise InvalidValueError(f"expected a JSON object, got {in_text.problem or _excerpt(said)}")
     problems = []
     for value in reversed(values):
         problem = None if schema is None else schema_problem(value, schema)
@@ -183,7 +175,14 @@ class _Open:
 
 @dataclass
 class _Reader:
-    """Reads the object or list that starts at a position; brackets are kept in a list, not on the stack."""
+    """Reads the object or list that starts at a position; brackets are kept in a list, not on the stack.
+
+    Attributes:
+        text: All of the text.
+        at: How far was read.
+        open: Brackets that are open.
+        is_begun: Whether there was a key or an item, so that it must be meant as JSON.
+    """
 
     text: str
     at: int
@@ -207,6 +206,15 @@ class _Reader:
                 self._separate()
             else:
                 self._member()
+
+    def end(self) -> int:
+        """Return where the brackets that are still open seem to be closed: behind everything if nowhere."""
+        depth = len(self.open)
+        for bracket in _BRACKETS.finditer(self.text, self.at):
+            depth += 1 if bracket.group() in "{[" else -1
+            if depth == 0:
+                return bracket.end()
+        return len(self.text)
 
     @property
     def _next(self) -> str:
@@ -244,7 +252,7 @@ class _Reader:
 
     def _key(self) -> str:
         if self._next in _QUOTES:
-            key = self._string(_AFTER_KEY)
+            key = self._string()
         elif bare := _BARE_KEY.match(self.text, self.at):
             self.at, key = bare.end(), bare.group()
         else:
@@ -278,7 +286,7 @@ class _Reader:
         self.at = match.end()
         return value
 
-    def _string(self, after: re.Pattern[str]) -> str:
+    def _string(self, after: re.Pattern[str] = _ANYTHING) -> str:
         """Read a string; a quote ends it only where what may follow follows, as it does in valid JSON."""
         start, stops = self.at + 1, _STOPS[_QUOTES[self._next]]
         at = start
@@ -306,9 +314,9 @@ class _Reader:
 
     def _wrong(self, what: str) -> _NotJsonError:
         if self.at >= len(self.text):
-            return _NotJsonError("JSON that is cut off at the end of the text", self.at, self.is_begun)
-        near = self.text[self.at : self.at + 20]
-        return _NotJsonError(f"JSON with {what} at {near!r} (letter {self.at})", self.at, self.is_begun)
+            return _NotJsonError("JSON that is cut off at the end of the text")
+        near = self.text[max(0, self.at - 10) : self.at + 20]
+        return _NotJsonError(f"JSON with {what} near {near!r} (letter {self.at})")
 
 
 def _unescaped(match: re.Match[str]) -> str:

@@ -19,8 +19,7 @@ from spatial_agent.agent.models.chat import (
     ToolRequest,
     Usage,
 )
-from spatial_agent.agent.models.request_size import request_tokens
-from spatial_agent.prompts.tokens import text_tokens
+from spatial_agent.agent.models.request_size import request_tokens, text_tokens
 from spatial_agent.tools.contract import Json
 from spatial_agent.tools.errors import BudgetExceededError, ModelError
 

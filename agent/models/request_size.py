@@ -1,9 +1,10 @@
 """How many tokens a request takes, by estimate: what limits and budgets are held against beforehand."""
 
 import json
+from functools import lru_cache
 
 from spatial_agent.agent.models.chat import ChatRequest, Message, ModelLimits, ToolOffer
-from spatial_agent.prompts.tokens import picture_tokens, text_tokens
+from spatial_agent.prompts import tokens
 from spatial_agent.tools.scene import Picture
 
 #: What a chat template writes around a message or a tool.
@@ -23,8 +24,8 @@ def message_tokens(message: Message, side_px: int) -> int:
     calls = (json.dumps({"tool": call.tool, "arguments": dict(call.arguments)}) for call in message.requests)
     return (
         TOKENS_AROUND
-        + text_tokens(message.text)
-        + sum(picture_tokens(*scaled_size(picture, side_px)) for picture in message.pictures)
+        + sum(text_tokens(part) for part in message.parts if isinstance(part, str))
+        + sum(tokens.picture_tokens(*scaled_size(picture, side_px)) for picture in message.pictures)
         + sum(map(text_tokens, calls))
     )
 
@@ -41,3 +42,9 @@ def scaled_size(picture: Picture, side_px: int) -> tuple[int, int]:
     height, width = picture.rgb.shape[:2]
     scale = min(1.0, side_px / max(height, width))
     return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+@lru_cache(maxsize=256)
+def text_tokens(text: str) -> int:
+    """Return how many tokens a text takes; counted once, since a conversation says it again and again."""
+    return tokens.text_tokens(text)
