@@ -40,13 +40,17 @@ def conversation(
         interface: How the model acts.
         pictures: What there is to look at.
     """
-    own = [turn for turn in situation.turns if _is_own(turn)]
     return (
         Message("system", (_rules(offers, interface),)),
         Message("user", (_task(situation),)),
-        *(message for turn in own for message in _turn(turn)),
+        *(message for turn in own_turns(situation) for message in _turn(turn)),
         Message("user", (_now(situation, pictures), *_shown(pictures))),
     )
+
+
+def own_turns(situation: Situation) -> tuple[Turn, ...]:
+    """Return the turns in which the model called something."""
+    return tuple(turn for turn in situation.turns if any(call.id.startswith(BY_MODEL) for call in turn.calls))
 
 
 def refusals(requests: Sequence[ToolRequest], problems: Sequence[str]) -> Iterator[Message]:
@@ -122,10 +126,6 @@ def _listed(lines: Iterable[str]) -> str:
 
 def _claim(evidence: Evidence) -> str:
     return f"{evidence.id}: {quoted(evidence.finding.claim, MOST_SENTENCE)}"
-
-
-def _is_own(turn: Turn) -> bool:
-    return any(call.id.startswith(BY_MODEL) for call in turn.calls)
 
 
 def _turn(turn: Turn) -> Iterator[Message]:

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 
 from spatial_agent.agent.executor import is_own
 from spatial_agent.agent.models.chat import ChatModel, ChatReply, ChatRequest, Message, ToolOffer, ToolRequest
-from spatial_agent.agent.planner.conversation import MOST_SAID, NOT_CALLED, conversation, refusals
+from spatial_agent.agent.planner.conversation import (
+    MOST_SAID,
+    NOT_CALLED,
+    conversation,
+    own_turns,
+    refusals,
+)
 from spatial_agent.agent.planner.loops import fingerprint, is_fruitless, made_before
 from spatial_agent.agent.planner.offers import (
     IMAGINING,
@@ -101,7 +107,7 @@ def _spent(situation: Situation) -> str | None:
         return "all calls are used up"
     if left.tokens is not None and left.tokens < 1:
         return "all tokens of the model are used up"
-    return "nothing worked for several turns" if is_fruitless(situation.turns) else None
+    return "nothing worked for several turns" if is_fruitless(own_turns(situation)) else None
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,10 @@ def signature(offer: ToolOffer) -> str:
     'tools.size(of, unit=...): Measure.'
     """
     needed = offer.parameters.get("required", ())
-    names = [name if name in needed else f"{name}=..." for name in offer.parameters.get("properties", {})]
+    ordered = sorted(
+        offer.parameters.get("properties", {}), key=lambda name: (name not in needed, name != SCENE)
+    )
+    names = [name if name in needed else f"{name}=..." for name in ordered]
     description = " ".join(offer.description.strip().split("\n\n")[0].split())
     return f"tools.{offer.name}({', '.join(names)}): {description[:MOST_DESCRIPTION]}"
 
