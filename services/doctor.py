@@ -25,6 +25,7 @@ OPTIONAL = {
     "ncnn": "light",
     "rapidocr_onnxruntime": "light",
     "ultralytics": "yolo",
+    "langchain_openai": "llm",
     "ray": "ray",
 }
 
@@ -54,9 +55,27 @@ def examine() -> list[Finding]:
         _checked("tools", _count_tools),
         _folder("cache", settings.cache_folder),
         *_weights(settings),
+        _model(settings),
         *_sandbox(settings),
         _isolation(),
     ]
+
+
+def _model(settings: Settings) -> Finding:
+    if settings.model == "none":
+        return Finding(
+            "model", "ok", "none: the grammar reads, the evidence answers; SPATIAL_AGENT_MODEL names one"
+        )
+    key = "with a key" if settings.model_key else "without a key"
+    return _checked("model", lambda: f"{_opened_model(settings)}, {key}")
+
+
+def _opened_model(settings: Settings) -> str:
+    """Return the name of the model that the setting names; nothing is loaded or asked."""
+    from spatial_agent.agent.models.opening import open_model
+
+    model = open_model(settings.model, key=settings.model_key, weights_folder=settings.weights_folder)
+    return "none" if model is None else model.name
 
 
 def _core(name: str) -> Finding:

@@ -18,9 +18,12 @@ BARE_NAMES = {"agent", "prompts", "sandbox", "services", "tools"}
 HEAVY = {
     "ai_edge_litert",
     "av",
+    "langchain_core",
+    "langchain_openai",
     "langgraph",
     "matplotlib",
     "open3d",
+    "openai",
     "torch",
     "torchvision",
     "transformers",
@@ -31,6 +34,7 @@ HEAVY = {
 LOOP = {ROOT / "agent" / name for name in ("checkpoints.py", "graph.py", "state.py")}
 #: May import what only an extra installs.
 WITH_EXTRAS = {
+    *(ROOT / "agent" / "models").rglob("*.py"),
     *(ROOT / "tools" / "experts").rglob("*.py"),
     ROOT / "tools" / "native_imports.py",
     ROOT / "services" / "weights_origin.py",
