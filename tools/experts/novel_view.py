@@ -189,7 +189,7 @@ def _painted(seen: Seen, stripes: tuple[Colour, Colour]) -> NDArray[np.uint8]:
     view, known = seen.view, seen.view.known
     rows, columns = np.indices(known.shape)
     striped = ((rows + columns) // STRIPE_PX) % 2
-    rgb = np.array(stripes, np.uint8)[1 - striped]
+    rgb: NDArray[np.uint8] = np.array(stripes, np.uint8)[1 - striped]
     if seen.cloud.rgb is not None:
         rgb[known] = seen.cloud.rgb[view.nearest[known]]
     else:

@@ -257,7 +257,7 @@ def _slant_std(ends_px: Array, lens: CameraIntrinsics, z: Array, depth_std: floa
     length = float(np.linalg.norm(way))
     # Each end moves along its own ray by the error of its depth.
     moved = [float(abs(way @ point)) * depth_std / length for point in (start, end)]
-    return float(np.hypot(*moved)) / length
+    return float(np.linalg.norm(moved)) / length
 
 
 def _depths(frame: Frame, ends: Array, size: tuple[int, int]) -> Depths | None:

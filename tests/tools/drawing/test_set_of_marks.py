@@ -124,7 +124,7 @@ def test_what_is_not_in_the_picture_is_not_drawn_nor_counted(mark: dict[str, obj
 
 def test_observers_paths_and_outlines_are_drawn() -> None:
     """Plans have no height: they lie on the floor, 1 m below the camera."""
-    marks = [
+    marks: list[dict[str, object]] = [
         {
             "kind": "observer",
             "at_m": [0, 0, 1],

@@ -158,11 +158,11 @@ def test_usual_sizes_serve_as_references_with_all_of_their_range() -> None:
 def test_pixels_are_those_of_the_picture_where_depth_is_smaller() -> None:
     assert FRAME.rgb is not None
     larger = dataclasses.replace(FRAME, rgb=np.repeat(np.repeat(FRAME.rgb, 2, axis=0), 2, axis=1))
-    doubled = [
+    segment, reference = (
         [[2 * x + 0.5, 2 * y + 0.5] for x, y in pixels(ends)] for ends in (CABINET_EDGE, WALL_REFERENCE)
-    ]
+    )
 
-    assert measure_by_reference(larger, *doubled, 1.5).value == pytest.approx(0.8, rel=0.02)
+    assert measure_by_reference(larger, segment, reference, 1.5).value == pytest.approx(0.8, rel=0.02)
 
 
 def test_what_cannot_be_measured_is_named() -> None:
