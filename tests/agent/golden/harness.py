@@ -1,0 +1,218 @@
+"""Asks golden questions of scripted models, and holds what comes back against what is true and allowed."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from spatial_agent.agent.agent import SpatialAgent
+from spatial_agent.agent.answer import Answer
+from spatial_agent.agent.models.chat import ChatModel, ChatReply, ChatRequest, ModelLimits, OnText, ToolOffer
+from spatial_agent.agent.running import Wiring
+from spatial_agent.agent.situation import Interface
+from spatial_agent.agent.state import Budget
+from spatial_agent.agent.trace import Step, read_trace
+from spatial_agent.services.program_tool import SandboxedPrograms
+from spatial_agent.services.sandboxes import open_sandbox
+from spatial_agent.services.settings import Settings
+from spatial_agent.tools.contract import Json
+from spatial_agent.tools.local_runner import LocalRunner
+from spatial_agent.tools.registry import Registry
+from spatial_agent.tools.scene import convert
+from tests.agent.golden.questions import Asked
+from tests.agent.golden.rooms import Places
+
+Verdict = Literal["right", "refused", "unmeasured", "WRONG"]
+#: What a run may use; the loops of scripted models run into it.
+BUDGET = Budget(turns=6, calls=12, seconds=30.0, tokens=120_000, pictures=3)
+#: Words by which an answer owns that nothing measured carries it.
+OWNED = ("not measured", "concluded by the model")
+#: A trace keeps words; nothing in it is as long as an encoded picture.
+ENCODED = re.compile(r"[A-Za-z0-9+/=]{2000,}")
+TRACED = ("load", "formalise", "answer")
+
+
+class Switch:
+    """A model that plays another one, so that many can be tried with one agent."""
+
+    def __init__(self) -> None:
+        self.played: ChatModel | None = None
+        self.limits = ModelLimits(picture_side_px=480)
+        self.name = "switch"
+
+    async def reply(self, request: ChatRequest, on_text: OnText | None = None) -> ChatReply:
+        assert self.played is not None
+        return await self.played.reply(request, on_text)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass
+class Run:
+    """What came of a question."""
+
+    asked: Asked
+    answer: Answer
+    steps: list[Step]
+    budget: Budget
+
+    def of(self, kind: str) -> list[Any]:
+        """Return the data of the steps of a kind."""
+        return [step.data for step in self.steps if step.kind == kind]
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the answer is right, refused, owned to be unmeasured, or asserts what is not so."""
+        answer = self.answer
+        if answer.abstained:
+            assert answer.reason, "a refusal says why"
+            assert (answer.value, answer.choice) == (None, None)
+            return "refused"
+        if self.asked.truth is not None and is_true(self.asked, answer):
+            return "right"
+        reason = answer.reason or ""
+        ends = {answer.low, answer.high, answer.margin}
+        owned = answer.decided_by == "model" and ends == {None} and any(words in reason for words in OWNED)
+        return "unmeasured" if owned else "WRONG"
+
+    def check(self, *allowed: Verdict) -> "Run":
+        """Check the answer, the budget and the trace."""
+        assert self.verdict in allowed, (self.asked.name, self.asked.truth, self.answer)
+        if self.verdict == "refused" and self.asked.refusal:
+            assert re.search(self.asked.refusal, self.answer.reason or "", re.DOTALL), self.answer.reason
+        self._check_budget()
+        self._check_trace()
+        return self
+
+    def _check_budget(self) -> None:
+        budget = self.budget
+        by_planner = [call for data in self.of("plan") for call in data["calls"]]
+        assert len(by_planner) <= budget.calls
+        assert len(self.of("execute")) <= budget.turns
+        assert budget.tokens is None or self.answer.tokens <= budget.tokens
+        assert budget.seconds is None or self.answer.seconds <= budget.seconds + 2.0
+        for request in self.of("model_request"):
+            pictures = [part for part in parts_of(request) if isinstance(part, dict)]
+            # One more shows a contradiction.
+            assert len(pictures) <= budget.pictures + (request["purpose"] == "reconsider")
+
+    def _check_trace(self) -> None:
+        kinds = [step.kind for step in self.steps]
+        assert kinds[0] == "question"
+        assert kinds[-1] == "finished"
+        assert [step.number for step in self.steps] == list(range(len(self.steps)))
+        assert all(kind in kinds for kind in TRACED)
+        calls, results = self.of("call"), self.of("result")
+        assert sorted(call["id"] for call in calls) == sorted(result["call_id"] for result in results)
+        requests, replies = self.of("model_request"), self.of("model_reply")
+        assert [item["number"] for item in requests] == [item["number"] for item in replies]
+        for request in requests:
+            for part in parts_of(request):
+                assert isinstance(part, str) or set(part["picture"]) == {"width", "height", "sha256", "caption"}
+        # What the answer rests on is what tools found out.
+        found = {item["finding"]["claim"] for result in results for item in result.get("evidence") or ()}
+        assert {item["claim"] for item in self.answer.evidence} <= found
+
+
+def parts_of(request: dict[str, Any]) -> Iterator[Any]:
+    """Yield the parts of all messages of a recorded request."""
+    for message in request["messages"]:
+        yield from message["parts"]
+
+
+def is_true(asked: Asked, answer: Answer) -> bool:
+    """Return whether an answer is what is true, its margin included."""
+    truth: Json = asked.truth
+    if asked.options:
+        return bool(answer.choice == truth and answer.text == truth)
+    if isinstance(truth, bool) or not isinstance(truth, int | float):
+        return bool(answer.value == truth) and type(answer.value) is type(truth)
+    if not isinstance(answer.value, int | float) or isinstance(answer.value, bool) or asked.unit is None:
+        return False
+    value = float(answer.value)
+    if answer.unit != asked.unit:
+        value = convert(value, answer.unit or asked.unit, asked.unit)
+    return abs(value - truth) <= asked.margin
+
+
+@dataclass
+class Golden:
+    """An agent over the golden places whose model can be changed.
+
+    Attributes:
+        folder: Where runs are kept.
+        budget: What a run may use.
+        interface: How models act.
+        registry: The tools.
+    """
+
+    folder: Path
+    budget: Budget = BUDGET
+    interface: Interface = "tools"
+    registry: Registry = field(default_factory=lambda: registry())
+    agent: SpatialAgent | None = None
+    model: Switch = field(default_factory=Switch)
+
+    def ask(self, asked: Asked, model: ChatModel) -> Run:
+        """Ask a question of a model."""
+        assert self.agent is not None
+        self.model.played = model
+        answer = self.agent.ask(asked.place, asked.text, options=asked.options)
+        path = self.agent.trace_path(answer.trace_id)
+        assert not ENCODED.search(path.read_text("utf-8").replace(filler(), ""))
+        return Run(asked, answer, list(read_trace(path)), self.budget)
+
+
+@contextmanager
+def golden(
+    folder: Path,
+    budget: Budget = BUDGET,
+    interface: Interface = "tools",
+    tools: Registry | None = None,
+) -> Iterator[Golden]:
+    """Open an agent over the golden places."""
+    made = Golden(folder, budget, interface, tools or registry())
+    programs = SandboxedPrograms(lambda: open_sandbox(Settings(sandbox="auto")))
+    wiring = Wiring(
+        scenes=Places(),
+        make_runner=lambda: LocalRunner(made.registry),
+        runs_folder=folder,
+        model=made.model,
+        interface=interface,
+        offers=(*offers(made.registry), programs.offer),
+        programs=programs,
+        budget=budget,
+    )
+    with SpatialAgent(wiring, on_close=programs.close) as agent:
+        made.agent = agent
+        yield made
+
+
+@cache
+def registry() -> Registry:
+    """Return the tools that ship with the library."""
+    return Registry.from_entry_points()
+
+
+def offers(tools: Registry) -> Sequence[ToolOffer]:
+    """Return the tools that need no weights, skills first."""
+    known = sorted((tools.get(name) for name in tools), key=lambda tool: (tool.kind != "skill", tool.name))
+    return [
+        ToolOffer(tool.name, tool.spec.description, tool.spec.parameters) for tool in known if not tool.weights
+    ]
+
+
+def filler() -> str:
+    """Return what models fill 100 kB with."""
+    return "blah" * 100
+
+
+def ids(questions: Sequence[Asked]) -> list[Any]:
+    """Return questions as parameters of a test."""
+    return [pytest.param(asked, id=asked.name) for asked in questions]
