@@ -15,6 +15,7 @@ from spatial_agent.agent.models.chat import (
     Message,
     ModelLimits,
     OnText,
+    Part,
     ToolOffer,
     ToolRequest,
     Usage,
@@ -27,7 +28,7 @@ from spatial_agent.tools.scene import Picture
 Steps = list[tuple[str, Mapping[str, Any]]]
 
 
-def asking(*parts: Any, most_tokens: int = 100) -> ChatRequest:
+def asking(*parts: Part, most_tokens: int = 100) -> ChatRequest:
     return ChatRequest((Message("user", parts or ("How far?",)),), "plan", most_tokens=most_tokens)
 
 
@@ -90,14 +91,14 @@ def test_requests_are_counted_failed_ones_too() -> None:
 
 def test_requests_side_by_side_share_the_budget() -> None:
     async def run() -> None:
-        model = Metered(Patient(), TokenBudget(300))
+        model = Metered(Patient(), TokenBudget(250))
         first = asyncio.ensure_future(model.reply(asking(most_tokens=200)))
         await asyncio.sleep(0)
         with pytest.raises(BudgetExceededError):
-            await model.reply(asking(most_tokens=200))
+            await asyncio.wait_for(model.reply(asking(most_tokens=200)), 5)
         await model.close()
         await first
-        assert model.tokens_left == 280
+        assert model.tokens_left == 230
 
     asyncio.run(run())
 

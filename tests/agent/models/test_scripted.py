@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,10 @@ from spatial_agent.tools.errors import (
 SCHEMA = {"type": "object"}
 
 
-def asking(purpose: Purpose, **options: Any) -> ChatRequest:
-    return ChatRequest((Message("user", ("How far?",)),), purpose, **options)
+def asking(
+    purpose: Purpose, tools: tuple[ToolOffer, ...] = (), schema: Mapping[str, str] | None = None
+) -> ChatRequest:
+    return ChatRequest((Message("user", ("How far?",)),), purpose, tools, schema)
 
 
 def played(model: Scripted, *requests: ChatRequest) -> list[ChatReply]:
@@ -114,7 +117,7 @@ def test_a_function_sees_the_request_and_streams_word_by_word() -> None:
         ({"calls": [{"name": "size"}]}, "expected calls with a tool each"),
     ],
 )
-def test_what_is_no_reply_is_refused(reply: Any, problem: str) -> None:
+def test_what_is_no_reply_is_refused(reply: Any, problem: str) -> None:  # noqa: ANN401 - what is no reply
     with pytest.raises(InvalidValueError, match=f"reply 2: .*{problem}"):
         Scripted(["fine", reply])
     with pytest.raises(InvalidValueError, match=problem):

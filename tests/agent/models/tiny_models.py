@@ -7,7 +7,8 @@ from spatial_agent.tools.native_imports import install
 
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
-    "{% if message['content'] is string %}{{ message['content'] }}{% else %}{% for item in message['content'] %}"
+    "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
+    "{% for item in message['content'] %}"
     "{% if item['type'] == 'image' %}IMAGE{% else %}{{ item['text'] }}{% endif %}{% endfor %}{% endif %}"
     "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
@@ -107,7 +108,7 @@ def tiny_llama(folder: Path) -> Path:
     return _saved(folder, LlamaForCausalLM, LlamaConfig(**TEXT, **_ends(tokenizer)), tokenizer)
 
 
-def _byte_tokenizer(marks: list[str]) -> Any:
+def _byte_tokenizer(marks: list[str]) -> Any:  # noqa: ANN401 - transformers' tokenizer
     """One token for each byte, and those with a meaning."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -121,7 +122,7 @@ def _byte_tokenizer(marks: list[str]) -> Any:
     return tokenizer
 
 
-def _ends(tokenizer: Any) -> dict[str, int]:
+def _ends(tokenizer: Any) -> dict[str, int]:  # noqa: ANN401 - transformers' tokenizer
     return {
         "vocab_size": len(tokenizer),
         "bos_token_id": tokenizer.pad_token_id,
@@ -130,7 +131,7 @@ def _ends(tokenizer: Any) -> dict[str, int]:
     }
 
 
-def _saved(folder: Path, network: Any, config: Any, processor: Any) -> Path:
+def _saved(folder: Path, network: Any, config: Any, processor: Any) -> Path:  # noqa: ANN401 - transformers' own
     import torch
 
     with torch.random.fork_rng():
