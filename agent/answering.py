@@ -48,9 +48,9 @@ def _from_evidence(state: AgentState) -> Answer:
 
 async def _with_model(state: AgentState, context: RunContext, model: ChatModel) -> Answer:
     reading, evidence = _known(state)
+    scene = await scene_of(state, context)
 
     async def marked() -> Picture | None:
-        scene = await scene_of(state, context)
         frames = context.frames.frames
         if scene is None or frames is None or not model.limits.most_pictures:
             return None
@@ -70,7 +70,7 @@ async def _with_model(state: AgentState, context: RunContext, model: ChatModel) 
         marked,
         other=reading.other,
         disagreement=reading.disagreement,
-        measurable=state["scene"]["reference"] is not None,
+        measurable=scene is not None and scene.has_places,
     )
 
 
@@ -88,6 +88,7 @@ def _with_limits(answer: Answer, state: AgentState) -> Answer:
     stopped = state["stopped"]
     if not stopped:
         return answer
-    if answer.abstained and not answer.evidence:
-        return abstain(stopped)
+    if answer.abstained:
+        # What the tools said is more to the point than that there were no more of them.
+        return answer if state["failures"] or answer.evidence else abstain(stopped)
     return replace(answer, degraded=(*answer.degraded, stopped))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from spatial_agent.agent.answerer import answer_readings
 from spatial_agent.agent.evidence import from_json
-from spatial_agent.agent.executor import is_own
+from spatial_agent.agent.executor import is_own, is_second_route
 from spatial_agent.agent.loading import scene_of
 from spatial_agent.agent.looking import kept_pictures, looked_at
 from spatial_agent.agent.plain import from_plain
@@ -53,7 +53,8 @@ def _known(state: AgentState, scene: SceneMap | None) -> Known:
     reading = from_plain(Reading, state["reading"])
     task = reading.task
     evidence = tuple(from_json(item) for item in state["evidence"])
-    failures = list(state["failures"])
+    # That a second route failed says nothing of what was asked.
+    failures = [item for item in state["failures"] if not is_second_route(item["call_id"])]
     weak = state["verdict"]["weak"] if state.get("verdict") else {}
     if unmeasured := state["scene"].get("unmeasured"):
         failures.append({"call_id": "", "tool": "scene", "message": unmeasured})

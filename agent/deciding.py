@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from spatial_agent.agent.evidence import from_json
-from spatial_agent.agent.executor import call_from_json, call_to_json
+from spatial_agent.agent.executor import call_from_json, call_to_json, is_own
 from spatial_agent.agent.loading import question_of, scene_of
 from spatial_agent.agent.looking import kept_pictures, looked_at
 from spatial_agent.agent.models.chat import ChatModel
@@ -70,7 +70,8 @@ def may_go_on(state: AgentState) -> bool:
     """Return whether a model may want to measure further: the task is open, or its own calls failed."""
     if state.get("model_lost") or state["stopped"] or not state["verdict"]["has_model"]:
         return False
-    return state["reading"]["task"]["intent"] == "open" or bool(state["failures"])
+    is_open = state["reading"]["task"]["intent"] == "open"
+    return is_open or any(is_own(failure["call_id"]) for failure in state["failures"])
 
 
 async def _next_step(situation: Situation, context: RunContext, model: ChatModel | None) -> Step:

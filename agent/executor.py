@@ -12,13 +12,19 @@ from spatial_agent.tools.errors import ToolTimeoutError
 
 #: What a runner may need to say that a deadline passed.
 PATIENCE_S = 1.0
-#: First letter of the ids of a task's own calls; second routes have another.
+#: First letters of the ids of a task's own calls, and of second routes.
 OWN = "c"
+CHECKING = "v"
 
 
 def is_own(call_id: str) -> bool:
     """Return whether a call belongs to the task itself rather than to a second route."""
     return call_id.startswith(OWN)
+
+
+def is_second_route(call_id: str) -> bool:
+    """Return whether a call only checks another one."""
+    return call_id.startswith(CHECKING)
 
 
 def call_to_json(call: ToolCall) -> dict[str, Any]:

@@ -56,7 +56,12 @@ async def verify(state: AgentState, context: RunContext) -> JsonObject:
         return {"verdict": (state.get("verdict") or {"weak": {}, "checks": []}) | {"wanted": []}}
     thorough = context.model is not None or reading.disagreement is not None
     verdict = verify_evidence(
-        reading.task, evidence, len(state["turns"]), state["scene"]["reference"], thorough=thorough
+        reading.task,
+        evidence,
+        len(state["turns"]),
+        state["scene"]["reference"],
+        thorough=thorough,
+        failures=state["failures"],
     )
     done = len(state["evidence"]) + len(state["failures"])
     if len(state["turns"]) >= context.budget.turns or done + len(verdict["wanted"]) > context.budget.calls:
