@@ -4,9 +4,12 @@ Importing this takes seconds: import it where a model is first asked.
 """
 
 import json
+import ssl
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
+import httpx
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
 from openai import BaseModel, DefaultAsyncHttpxClient
@@ -111,10 +114,17 @@ def open_client(model: str, url: str, key: str | None, timeout_s: float) -> Comp
         stream_chunk_timeout=timeout_s,
         max_retries=0,
         use_responses_api=False,
+        client="none: everything is asynchronous",
         # A client of its own: shared ones belong to whichever event loop came first.
-        http_async_client=DefaultAsyncHttpxClient(timeout=timeout_s),
+        http_async_client=DefaultAsyncHttpxClient(timeout=timeout_s, verify=_certificates()),
     )
     # The library puts the user's organisation into requests to any server at all.
     chat.root_async_client.organization = None
     chat.root_async_client.project = None
     return chat
+
+
+@lru_cache(maxsize=1)
+def _certificates() -> ssl.SSLContext:
+    """Return whom to trust; reading that takes a tenth of a second."""
+    return httpx.create_ssl_context()

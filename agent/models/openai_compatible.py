@@ -36,6 +36,8 @@ OPENAI_HOSTS = ("api.openai.com", ".openai.azure.com")
 #: Hosts that say in their reference that they ignore schemas.
 SCHEMA_IGNORING_HOSTS = ("api.anthropic.com",)
 
+#: Longest wait for an answer where nobody says otherwise, seconds.
+TIMEOUT_S = 120.0
 #: Wait before the second, third, ... attempt: the first doubled each time, up to the longest, seconds.
 FIRST_WAIT_S, LONGEST_BACKOFF_S = 0.5, 8.0
 #: Longest wait that a server may ask for before it counts as unavailable, seconds.
@@ -56,7 +58,7 @@ class OpenAICompatible:
         key: str | None = None,
         *,
         limits: ModelLimits | None = None,
-        timeout_s: float = 120.0,
+        timeout_s: float = TIMEOUT_S,
         retries: int = 4,
         pause: Pause = asyncio.sleep,
     ) -> None:
@@ -205,9 +207,9 @@ class OpenAICompatible:
 
     async def _attempt(self, asked: "_Asked", listener: "_Listener | None") -> Heard | Failure:
         """Ask once. Nothing of the client library's errors goes on: they hold requests, and so the key."""
-        from langsmith import tracing_context
-
         client = await self._client()
+        from langsmith import tracing_context  # here it is loaded
+
         try:
             # Prompts and pictures go to the model alone, whatever else the environment asks for.
             with tracing_context(enabled=False):
@@ -215,7 +217,8 @@ class OpenAICompatible:
                     return await self._streamed(client, asked, listener)
                 async with asyncio.timeout(self._timeout_s):
                     heard = Heard()
-                    heard.add(await client.ainvoke(asked.messages, {"callbacks": []}, **asked.options))
+                    message = await client.ainvoke(asked.messages, {"callbacks": []}, **asked.options)
+                    heard.add(message, is_piece=False)
                     return heard
         except _ListenerError as error:
             caught = error.caught
@@ -236,7 +239,7 @@ class OpenAICompatible:
         try:
             async with aclosing(stream):  # type: ignore[type-var]
                 async for piece in stream:
-                    listener.hear(heard.add(piece))
+                    listener.hear(heard.add(piece, is_piece=True))
         except ValueError as error:
             failure = failure_of(error, self._key.value)
             return replace(failure, kind="passing", is_slow=True) if failure.status is None else failure
@@ -246,17 +249,15 @@ class OpenAICompatible:
         """Return the client of this event loop: connections do not outlive the loop that opened them."""
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
-            opening = await asyncio.to_thread(
-                importlib.import_module, "spatial_agent.agent.models.openai_client"
-            )
-            if loop not in self._clients:
-                self._clients = {
-                    known: kept for known, kept in self._clients.items() if not known.is_closed()
-                }
-                self._clients[loop] = opening.open_client(
-                    self._model, self._url, self._key.value, self._timeout_s
-                )
+            client = await asyncio.to_thread(self._open_client)
+            still_there = {known: kept for known, kept in self._clients.items() if not known.is_closed()}
+            self._clients = {loop: client} | still_there
         return self._clients[loop]
+
+    def _open_client(self) -> "CompatibleChat":
+        from spatial_agent.agent.models.openai_client import open_client
+
+        return open_client(self._model, self._url, self._key.value, self._timeout_s)
 
     def _error(self, failure: Failure) -> ModelError:
         status = "" if failure.status is None else f" ({failure.status})"

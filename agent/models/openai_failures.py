@@ -28,7 +28,21 @@ _REFUSALS = frozenset({400, 413, 415, 422, 501})
 _PASSING = frozenset({408, 409, 425, 429})
 #: Codes of 429 that waiting does not help.
 _SPENT = re.compile(r"insufficient_quota|billing|credit balance|exceeded your current quota", re.IGNORECASE)
-_TELLING = ("message", "msg", "detail", "loc", "type", "param", "code", "status", "error", "errors", "n_ctx")
+_TELLING = (
+    "message",
+    "msg",
+    "detail",
+    "loc",
+    "type",
+    "param",
+    "code",
+    "status",
+    "error",
+    "errors",
+    "n_ctx",
+    "metadata",
+    "raw",
+)
 _TOO_LONG = re.compile(
     r"context (?:length|window|size)|context_length|exceed_context|prompt is too long|too many tokens"
     r"|input token|maximum number of tokens|maximum model length",

@@ -62,13 +62,17 @@ class Heard:
         """Whether the reply was longer than it may be."""
         return self.ended in ("length", "max_tokens")
 
-    def add(self, message: "BaseMessage") -> str:
+    def add(self, message: "BaseMessage", *, is_piece: bool) -> str:
         """Take in a message, or a piece of one, and return its words."""
         text = str(message.content)
         if text:
             self.texts.append(text)
-        for call in message.additional_kwargs.get("written_calls", ()):
-            self._add_call(WrittenCall(**call))
+        calls = [WrittenCall(**call) for call in message.additional_kwargs.get("written_calls", ())]
+        if is_piece:
+            for call in calls:
+                self._add_piece(call)
+        else:
+            self.calls += calls
         self.ended = message.response_metadata.get("finish_reason") or self.ended
         counted = getattr(message, "usage_metadata", None) or {}
         if counted.get("input_tokens"):
@@ -76,7 +80,7 @@ class Heard:
             self.usage = Usage(counted["input_tokens"], counted.get("output_tokens", 0))
         return text
 
-    def _add_call(self, piece: WrittenCall) -> None:
+    def _add_piece(self, piece: WrittenCall) -> None:
         """Add a piece to the call that it belongs to; Gemini numbers none of its calls, or all with 0."""
         last = self.calls[-1] if self.calls else None
         same = next((call for call in reversed(self.calls) if call.place == piece.place), None)

@@ -67,16 +67,16 @@ class _Wishes:
 
 
 def _open_openai(what: str, wishes: _Wishes, key: str | None, _folder: Path | None) -> ChatModel:
-    from spatial_agent.agent.models.openai_compatible import OpenAICompatible
+    from spatial_agent.agent.models.openai_compatible import TIMEOUT_S, OpenAICompatible
 
     at = what.find("@http")
     name, url = (what, None) if at < 0 else (what[:at], _address(what[at + 1 :]))
     if not name:
         raise ConfigurationError(f"expected openai:NAME@URL, got no name before {_shown(what)}")
-    timeout = {} if wishes.timeout_s is None else {"timeout_s": wishes.timeout_s}
-    model = OpenAICompatible(name, url, key, **timeout)
+    timeout_s = wishes.timeout_s or TIMEOUT_S
+    model = OpenAICompatible(name, url, key, timeout_s=timeout_s)
     if wishes.limits:
-        model = OpenAICompatible(name, url, key, limits=wishes.over(model.limits), **timeout)
+        model = OpenAICompatible(name, url, key, timeout_s=timeout_s, limits=wishes.over(model.limits))
     return _fitted(model)
 
 
