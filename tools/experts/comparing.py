@@ -7,11 +7,17 @@ from PIL import Image
 
 from spatial_agent.tools.contract import Resources
 from spatial_agent.tools.drawing.canvas import INK, PAPER, Canvas
-from spatial_agent.tools.drawing.set_of_marks import PictureView, draw_objects, draw_plate, mark_name
-from spatial_agent.tools.errors import ToolArgumentError, ToolFailedError
-from spatial_agent.tools.experts.drawing import LARGEST_PX, draw_marks, picture_of
+from spatial_agent.tools.drawing.set_of_marks import draw_plate
+from spatial_agent.tools.errors import ToolArgumentError
+from spatial_agent.tools.experts.drawing import (
+    LARGEST_PX,
+    check_objects,
+    draw_marks,
+    mark_objects,
+    picture_of,
+)
 from spatial_agent.tools.registry import expert
-from spatial_agent.tools.scene import Frame, Picture, SceneCamera, SceneMap
+from spatial_agent.tools.scene import Frame, Picture, SceneMap
 
 #: How many frames can be compared, and how high they can be shown, pixels.
 FEWEST, MOST = 2, 6
@@ -52,7 +58,7 @@ def side_by_side(
     for number, frame in enumerate(frames):
         letter = LETTERS[number]
         canvas = _panel(frame, high_px)
-        words = _marked(canvas, frame, scene, objects)
+        words = mark_objects(canvas, frame, scene, objects)
         draw_marks(canvas, marks[number] if marks else [], high_px / pictures[number].shape[0])
         draw_plate(canvas, (0.0, 0.0), f"{letter}: frame {_short(frame.header.name)}", INK)
         panels.append(canvas.image)
@@ -77,41 +83,13 @@ def _check(
         raise ToolArgumentError(
             f"marks: expected one list for each of the {len(frames)} frames, got {len(marks)}"
         )
-    if not objects:
-        return
-    if scene is None:
-        raise ToolArgumentError("objects: give the scene that the objects belong to as scene")
-    known = [item.id for item in scene.objects]
-    if unknown := sorted(set(objects) - set(known)):
-        raise ToolArgumentError(f"objects: no object {', '.join(unknown)}; ids are {', '.join(known)}")
+    check_objects(scene, objects)
 
 
 def _panel(frame: Frame, high_px: int) -> Canvas:
     image = Image.fromarray(picture_of(frame))
     wide_px = max(1, round(image.width * high_px / image.height))
     return Canvas(image.resize((wide_px, high_px), Image.Resampling.LANCZOS))
-
-
-def _marked(canvas: Canvas, frame: Frame, scene: SceneMap | None, objects: list[str] | None) -> str:
-    """Mark objects on a panel and return in words which of them it shows."""
-    if scene is None or not objects:
-        return ""
-    camera = _camera(scene, frame)
-    depth = frame.depth.z_m if frame.depth is not None and scene.has_places else None
-    view = PictureView(camera.intrinsics.resized(*canvas.image.size), camera.pose, depth)
-    shown = draw_objects(canvas, scene, view, objects)
-    in_sight = [mark_name(scene, name) for name, look in shown.items() if look == "seen"]
-    return f" with {', '.join(in_sight) or 'none of the objects in sight'}"
-
-
-def _camera(scene: SceneMap, frame: Frame) -> SceneCamera:
-    for camera in scene.cameras:
-        if camera.index == frame.header.index:
-            return camera
-    raise ToolFailedError(
-        f"frame {frame.header.name}: the scene does not know where it was taken from, so objects cannot be "
-        "marked on it; leave objects out"
-    )
 
 
 def _short(name: str) -> str:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from spatial_agent.tools.contract import Json, Resources
 from spatial_agent.tools.drawing.canvas import PALETTE, Canvas, Colour, Point
+from spatial_agent.tools.drawing.set_of_marks import PictureView, draw_objects, mark_name
 from spatial_agent.tools.drawing.top_down import draw_top_down
 from spatial_agent.tools.errors import ToolArgumentError, ToolFailedError
 from spatial_agent.tools.registry import expert
@@ -40,8 +41,13 @@ KINDS = {
 
 
 @expert("draw", version="2", resources=Resources(in_caller=True))
-def draw(frame: Frame, marks: list[dict[str, Any]]) -> Picture:
-    """Draw boxes, points, labels, lines and arrows on a frame.
+def draw(
+    frame: Frame,
+    marks: list[dict[str, Any]] | None = None,
+    scene: SceneMap | None = None,
+    objects: list[str] | None = None,
+) -> Picture:
+    """Draw boxes, points, labels, lines and arrows on a frame, or mark objects of the scene on it.
 
     Args:
         frame: The frame, with its picture.
@@ -49,16 +55,54 @@ def draw(frame: Frame, marks: list[dict[str, Any]]) -> Picture:
             (`at_px`: x, y), "label" (`at_px`), "line" and "arrow" (`points_px`: start and end, each x, y) or
             "polyline" (`points_px`: a list of x, y; `closed`). All may have a `label` and a `colour` (red,
             green, blue, 0 to 255). Integers are pixel centres.
+        scene: The scene, for `objects`.
+        objects: Ids of objects to mark with number and id, alike in every picture.
 
     Raises:
-        ToolArgumentError: If a mark is not of that form; the message names it.
-        ToolFailedError: If the frame has no picture.
+        ToolArgumentError: If a mark is not of that form, or an id unknown; the message names it.
+        ToolFailedError: If the frame has no picture, or nobody knows where it was taken from and objects are
+            to be marked.
     """
+    check_objects(scene, objects)
     canvas = Canvas(Image.fromarray(picture_of(frame)))
+    marked = mark_objects(canvas, frame, scene, objects)
+    marks = marks or []
     draw_marks(canvas, marks)
     named = [str(mark["label"]) for mark in marks if mark.get("label")]
     what = f"{len(marks)} mark{'s' if len(marks) != 1 else ''}" + (f": {', '.join(named)}" if named else "")
-    return Picture(np.array(canvas.image), f"Frame {frame.header.name} with {what}.")
+    return Picture(np.array(canvas.image), f"Frame {frame.header.name} with {what}{marked}.")
+
+
+def check_objects(scene: SceneMap | None, objects: list[str] | None) -> None:
+    """Raise `ToolArgumentError` unless all objects are those of a scene that is given."""
+    if not objects:
+        return
+    if scene is None:
+        raise ToolArgumentError("objects: give the scene that the objects belong to as scene")
+    known = [item.id for item in scene.objects]
+    if unknown := sorted(set(objects) - set(known)):
+        raise ToolArgumentError(f"objects: no object {', '.join(unknown)}; ids are {', '.join(known)}")
+
+
+def mark_objects(canvas: Canvas, frame: Frame, scene: SceneMap | None, objects: list[str] | None) -> str:
+    """Mark objects on the picture of a frame, and return the end of the sentence that says which are seen.
+
+    Raises:
+        ToolFailedError: If the scene does not know where the frame was taken from.
+    """
+    if scene is None or not objects:
+        return ""
+    camera = next((view for view in scene.cameras if view.index == frame.header.index), None)
+    if camera is None:
+        raise ToolFailedError(
+            f"frame {frame.header.name}: the scene does not know where it was taken from, so objects cannot "
+            "be marked on it; leave objects out"
+        )
+    depth = frame.depth.z_m if frame.depth is not None and scene.has_places else None
+    view = PictureView(camera.intrinsics.resized(*canvas.image.size), camera.pose, depth)
+    shown = draw_objects(canvas, scene, view, objects)
+    in_sight = [mark_name(scene, name) for name, look in shown.items() if look == "seen"]
+    return f" showing {', '.join(in_sight) or 'none of the objects asked for'}"
 
 
 def draw_marks(canvas: Canvas, marks: list[dict[str, Any]], zoom: float = 1.0) -> None:

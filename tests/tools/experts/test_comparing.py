@@ -57,7 +57,7 @@ def test_objects_are_marked_alike_in_all_frames_that_show_them() -> None:
 
     assert [drawn(left, 4), drawn(left, 3)] == [True, False]
     assert [drawn(right, 4), drawn(right, 3)] == [False, True]
-    assert "A = frame 000009 with 4 tv-1; B = frame 000015 with 3 sofa-1." in picture.caption
+    assert "A = frame 000009 showing 4 tv-1; B = frame 000015 showing 3 sofa-1." in picture.caption
 
 
 def test_many_wide_frames_are_shown_smaller() -> None:

@@ -120,6 +120,32 @@ def test_a_mark_of_another_form_is_named(mark: dict[str, object], words: str) ->
         draw(black(), [{"kind": "point", "at_px": [1, 2]}, mark])
 
 
+def test_objects_are_marked_where_the_recorded_instances_are() -> None:
+    """Number 3 of the scene is number 4 of the instance image, which drawing does not look at."""
+    room = SyntheticRoom.example()
+    frame = room.frames().load(15)
+    picture = draw(frame, scene=room.scene_map(), objects=["sofa-1", "tv-1"])
+    drawn = np.argwhere((picture.rgb == PALETTE[3]).all(axis=2))
+    assert frame.instance_ids is not None
+    there = np.argwhere(frame.instance_ids == 4)
+
+    assert picture.caption == "Frame 000015 with 0 marks showing 3 sofa-1."
+    # The outline of its box is at least as large as what is seen of it.
+    assert (drawn.min(axis=0) <= there.min(axis=0) + 2).all()
+    assert (drawn.max(axis=0) >= there.max(axis=0) - 2).all()
+    assert (np.abs(np.median(drawn, axis=0) - np.median(there, axis=0)) < 20).all()
+
+
+def test_objects_need_their_scene_and_a_frame_of_it() -> None:
+    scene = SyntheticRoom.example().scene_map()
+    with pytest.raises(ToolArgumentError, match="give the scene"):
+        draw(black(), objects=["sofa-1"])
+    with pytest.raises(ToolArgumentError, match="no object sofa-9; ids are table-1"):
+        draw(black(), scene=scene, objects=["sofa-9"])
+    with pytest.raises(ToolFailedError, match="does not know where it was taken from"):
+        draw(Frame(FrameHeader(99, "99"), black().rgb), scene=scene, objects=["sofa-1"])
+
+
 def test_a_crop_keeps_the_pixels_whose_centres_are_inside() -> None:
     part = crop(numbered(), [10.5, 20.0, 14.5, 23.4])
 
