@@ -48,8 +48,9 @@ def carried_by(
 ) -> Gate | None:
     """Return the answer that a cited measurement carries; None where none does.
 
-    A single cited measurement of the very quantity that the model states, with another number, is a
-    contradiction, and the measurement decides as everywhere.
+    A single cited measurement of the very quantity that was asked for, with another number than the model
+    states, is a contradiction, and the measurement decides as everywhere. What an open question asks for may
+    be another quantity than any one measurement, such as a difference.
 
     Args:
         task: What is asked.
@@ -64,7 +65,8 @@ def carried_by(
     carrying = [pair for pair in answers if not pair[1].abstained and agrees(task, pair[1], asked)]
     of_its_kind = [pair for pair in answers if not pair[1].abstained and _same_kind(pair[1], asked)]
     strong_first = sorted(carrying, key=lambda pair: pair[0].id in weak)
-    decisive = strong_first[:1] or (of_its_kind if len(of_its_kind) == 1 else [])
+    contradicted = of_its_kind if len(of_its_kind) == 1 and task.intent != "open" else []
+    decisive = strong_first[:1] or contradicted
     if not decisive:
         return None
     item, answer = decisive[0]

@@ -312,12 +312,11 @@ def test_an_open_answer_takes_number_and_interval_from_what_it_cites() -> None:
     assert answer.margin == pytest.approx(0.05)
 
 
-def test_an_open_number_that_its_citation_contradicts_is_put_to_the_model_and_not_believed() -> None:
-    model = always("5 m", cites=["e1"])
-    answer = ask(OPEN, model, [distance(2.0, call_id="m1.1")])
+def test_an_open_number_that_no_citation_carries_is_the_model_s_own_and_unmeasured() -> None:
+    answer = ask(OPEN, always("5 m", cites=["e1"]), [distance(2.0, call_id="m1.1")])
 
-    assert [request.purpose for request in model.requests] == ["answer", "reconsider"]
-    assert (answer.value, answer.decided_by) == (2.0, "evidence")
+    assert (answer.value, answer.decided_by, answer.margin) == (5.0, "model", None)
+    assert answer.reason == "concluded by the model from e1, not measured itself"
 
 
 def test_an_open_number_that_cites_nothing_is_refused_where_such_things_were_measured() -> None:
