@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from spatial_agent.agent.models.chat import Message, Part, ToolOffer, ToolRequest
-from spatial_agent.agent.planner.offers import signature
+from spatial_agent.agent.planner.offers import said_of, signature
 from spatial_agent.agent.situation import Interface, Reading, Situation, Turn
 from spatial_agent.agent.task import Viewpoint
 from spatial_agent.prompts.task_card import TaskCard, task_card
@@ -40,12 +41,13 @@ def conversation(
         interface: How the model acts.
         pictures: What there is to look at.
     """
-    return (
+    messages = (
         Message("system", (_rules(offers, interface),)),
         Message("user", (_task(situation),)),
-        *(message for turn in own_turns(situation) for message in _turn(turn)),
+        *(message for turn in own_turns(situation) for message in _turn(turn, situation)),
         Message("user", (_now(situation, pictures), *_shown(pictures))),
     )
+    return tuple(_joined(messages))
 
 
 def own_turns(situation: Situation) -> tuple[Turn, ...]:
@@ -128,10 +130,12 @@ def _claim(evidence: Evidence) -> str:
     return f"{evidence.id}: {quoted(evidence.finding.claim, MOST_SENTENCE)}"
 
 
-def _turn(turn: Turn) -> Iterator[Message]:
+def _turn(turn: Turn, situation: Situation) -> Iterator[Message]:
     """Yield a turn as the model's message and the results."""
     said, _, refused = turn.said.partition(NOT_CALLED)
-    requests = tuple(ToolRequest(call.id, call.tool, call.arguments) for call in turn.calls)
+    requests = tuple(
+        ToolRequest(call.id, call.tool, said_of(call.arguments, situation)) for call in turn.calls
+    )
     yield Message("assistant", (said,) if said else (), requests)
     seen = {item.call_id: item for item in turn.seen}
     for call in turn.calls:
@@ -149,6 +153,20 @@ def _now(situation: Situation, pictures: Sequence[Picture]) -> str:
         weak=_listed(f"{name}: {quoted(reason, MOST_SENTENCE)}" for name, reason in situation.weak.items()),
         pictures=len(pictures) or "none",
     )
+
+
+def _joined(messages: Iterable[Message]) -> Iterator[Message]:
+    """Yield messages, those of the user in a row as one: some chat templates take no two in a row."""
+    last: Message | None = None
+    for message in messages:
+        if last is not None and last.role == message.role == "user":
+            last = replace(last, parts=(*last.parts, *message.parts))
+            continue
+        if last is not None:
+            yield last
+        last = message
+    if last is not None:
+        yield last
 
 
 def _shown(pictures: Sequence[Picture]) -> Iterator[Part]:

@@ -16,6 +16,11 @@ from spatial_agent.tools.registry import REFERENCE_SCHEMA
 
 PROGRAM = "program"
 SCENE = "scene"
+#: Arguments that models need not give: the scene is always the same, and the wording of a question says
+#: whose definitions apply.
+HIDDEN = (SCENE, "definition")
+#: Said of arguments that take a reference.
+BY_REFERENCE = " ($reference)"
 #: Tools whose only result is a picture, and tools that imagine views; each kind has its own budget.
 DRAWING = frozenset({"crop", "draw", "side_by_side", "top_down", "zoom"})
 IMAGINING = frozenset({"novel_view"})
@@ -42,16 +47,16 @@ def usable(offers: Sequence[ToolOffer], situation: Situation, interface: Interfa
 
 
 def compact(offer: ToolOffer) -> ToolOffer:
-    """Return an offer in few words; the scene, which is always the same, need not be said."""
-    description = " ".join(offer.description.strip().split("\n\n")[0].split())
+    """Return an offer in few words, without what a model need not say."""
     parameters = _plainer(offer.parameters)
-    properties = dict(parameters.get("properties", {}))
-    if _takes_scene(offer):
-        properties.pop(SCENE)
+    hidden = HIDDEN if _takes_scene(offer) else ()
+    properties = {
+        name: value for name, value in parameters.get("properties", {}).items() if name not in hidden
+    }
     required = [name for name in parameters.get("required", ()) if name in properties]
     return replace(
         offer,
-        description=description[:MOST_DESCRIPTION],
+        description=_first_words(offer),
         parameters=parameters | {"properties": properties, "required": required},
     )
 
@@ -63,12 +68,11 @@ def signature(offer: ToolOffer) -> str:
     'tools.size(of, unit=...): Measure.'
     """
     needed = offer.parameters.get("required", ())
-    ordered = sorted(
-        offer.parameters.get("properties", {}), key=lambda name: (name not in needed, name != SCENE)
-    )
-    names = [name if name in needed else f"{name}=..." for name in ordered]
-    description = " ".join(offer.description.strip().split("\n\n")[0].split())
-    return f"tools.{offer.name}({', '.join(names)}): {description[:MOST_DESCRIPTION]}"
+    properties = offer.parameters.get("properties", {})
+    shown = [name for name in properties if name == SCENE or name not in HIDDEN]
+    ordered = sorted(shown, key=lambda name: (name not in needed, name != SCENE))
+    arguments = ", ".join(_argument(name, properties[name], name in needed) for name in ordered)
+    return f"tools.{offer.name}({arguments}): {_first_words(offer)}"
 
 
 def arguments_of(request: ToolRequest, offer: ToolOffer, situation: Situation) -> dict[str, Json]:
@@ -77,6 +81,12 @@ def arguments_of(request: ToolRequest, offer: ToolOffer, situation: Situation) -
     if _takes_scene(offer):
         given = {SCENE: situation.scene_reference} | given
     return given
+
+
+def said_of(arguments: Mapping[str, Json], situation: Situation) -> dict[str, Json]:
+    """Return the arguments of a call as a model says them: without the scene that goes without saying."""
+    scene = {SCENE: situation.scene_reference}
+    return {name: value for name, value in arguments.items() if {name: value} != scene}
 
 
 def problem_of(request: ToolRequest, offers: Sequence[ToolOffer], situation: Situation) -> str | None:
@@ -105,6 +115,15 @@ def _is_possible(offer: ToolOffer, situation: Situation) -> bool:
     return situation.scene is not None or not _takes_scene(offer)
 
 
+def _first_words(offer: ToolOffer) -> str:
+    return " ".join(offer.description.strip().split("\n\n")[0].split())[:MOST_DESCRIPTION]
+
+
+def _argument(name: str, schema: Mapping[str, Any], is_needed: bool) -> str:
+    choices = "|".join(str(choice) for choice in schema.get("enum", ()))
+    return name if is_needed and not choices else f"{name}={choices or '...'}"
+
+
 def _takes_scene(offer: ToolOffer) -> bool:
     return _is_reference(offer.parameters.get("properties", {}).get(SCENE, {}))
 
@@ -125,6 +144,8 @@ def _plainer(schema: Mapping[str, Any]) -> dict[str, Any]:
         kept = _plainer(choices[0]) | kept
     if isinstance(kept.get("description"), str):
         kept["description"] = kept["description"][:MOST_ARGUMENT]
+        if _is_reference(schema):
+            kept["description"] += BY_REFERENCE
     for name in ("properties", "$defs"):
         if name in kept:
             kept[name] = {key: _plainer(value) for key, value in kept[name].items()}
