@@ -217,24 +217,24 @@ def _array(array: NDArray[Any]) -> str:
 
 
 def _several(values: Sequence[object]) -> str:
-    if _is_plain(values):
-        return _plain(values)
+    if (text := _json(values)) is not None:
+        return text
     said = [f"{number}: {describe(item)}" for number, item in enumerate(values[:MOST_LISTED])]
     return f"{len(values)} values: {'; '.join(said)}{_more(values)}"
 
 
 def _plain(value: object) -> str:
-    if not _is_plain(value):
-        return f"a value of type {type(value).__name__}"
-    return _cut(_flat(json.dumps(plain_json(value), ensure_ascii=False)), MOST_JSON)
+    text = _json(value)
+    return f"a value of type {type(value).__name__}" if text is None else text
 
 
-def _is_plain(value: object) -> bool:
+def _json(value: object) -> str | None:
+    """Return the JSON of a plain value, cut and harmless; None for any other value."""
     try:
-        json.dumps(plain_json(value))
+        text = json.dumps(plain_json(value), ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
-        return False
-    return True
+        return None
+    return quoted(text, MOST_JSON)[1:-1]
 
 
 #: How values of each class are put into words; text comes first because it is a sequence, too.
@@ -289,10 +289,6 @@ def _bare(name: str) -> str:
 
 def _sentence(text: str) -> str:
     return quoted(text, MOST_SENTENCE)[1:-1].rstrip(".") if text else ""
-
-
-def _flat(text: str) -> str:
-    return quoted(text, len(text))[1:-1]
 
 
 def _bounded(text: str) -> str:
