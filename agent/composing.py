@@ -39,14 +39,16 @@ async def _made(state: AgentState, context: RunContext) -> SpatialPrompt:
     known = _known(state, scene)
     model = model_of(state, context)
     if model is None:
-        return compose(known, parts=WITHOUT_MODEL, most_tokens=context.budget.prompt_tokens)
+        return await asyncio.to_thread(
+            compose, known, parts=WITHOUT_MODEL, most_tokens=context.budget.prompt_tokens
+        )
     parts = ALL if context.parts is None else [name for name in ALL if name in context.parts]
     most = min(context.budget.pictures, model.limits.most_pictures)
     if most:
         side_px = model.limits.picture_side_px
         pictures = await asyncio.to_thread(_pictures, known, context, state, parts, most, side_px)
         known = replace(known, pictures=pictures)
-    return compose(known, parts=parts, most_tokens=context.budget.prompt_tokens)
+    return await asyncio.to_thread(compose, known, parts=parts, most_tokens=context.budget.prompt_tokens)
 
 
 def _known(state: AgentState, scene: SceneMap | None) -> Known:
@@ -68,6 +70,7 @@ def _known(state: AgentState, scene: SceneMap | None) -> Known:
         conclusion=_conclusion(reading, evidence, state, weak),
         entities=_entities(scene, task, evidence),
         observer=_observer(scene, view),
+        facing_away=view is not None and view.facing_away,
         camera=view.frame if view and view.kind == "camera" else None,
         owner=_owner(scene, view),
     )
@@ -166,7 +169,9 @@ def _pictures(
             known.scene, frames, known.entities, known.evidence, room, side_px
         )
     if has_map and known.scene is not None:
-        pictures["cognitive_map"] = (cognitive_map_picture(known.scene, known.entities, known.observer),)
+        pictures["cognitive_map"] = (
+            cognitive_map_picture(known.scene, known.entities, known.observer, away=known.facing_away),
+        )
     return pictures
 
 

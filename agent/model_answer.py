@@ -130,7 +130,9 @@ async def _looked_at_again(
     """Put a contradiction, or an answer that could not be read, to the model once."""
     if outcome.contradicts:
         picture = await reconsider() if reconsider is not None else None
-        return decide(asked, await talk.view_after_contradiction(view, outcome.answer, picture)).answer
+        again = await talk.view_after_contradiction(view, outcome.answer, picture)
+        # Who says nothing that can be read the second time has not taken the first back.
+        return decide(asked, again).answer if again.is_given else outcome.answer
     if view.is_given or not outcome.answer.abstained:
         return outcome.answer
     return decide(asked, await talk.view_after_unread(view)).answer

@@ -72,7 +72,10 @@ def print_answer(answer: "Answer") -> None:
     for item in answer.evidence:
         weak = " [yellow](weak)[/yellow]" if item["quality"] == "weak" else ""
         out.print(f"  [dim]{item['id']}  {escape(item['claim'])}  \\[{item['definition']}][/dim]{weak}")
-    out.print(f"[dim]{answer.seconds:.2f} s, scene {answer.scene[:12]}, trace {answer.trace_id}[/dim]")
+    costs = f"{answer.seconds:.2f} s"
+    if answer.tokens:
+        costs += f", decided by {answer.decided_by}, {answer.tokens} tokens"
+    out.print(f"[dim]{costs}, scene {answer.scene[:12]}, trace {answer.trace_id}[/dim]")
 
 
 def print_licences(licences: Sequence[str]) -> None:
