@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from spatial_agent.agent.models.chat import Message, Part, ToolOffer, ToolRequest
-from spatial_agent.agent.planner.offers import said_of, signature
+from spatial_agent.agent.planner.call_checks import said_of
+from spatial_agent.agent.planner.offers import signature
 from spatial_agent.agent.situation import Interface, Reading, Situation, Turn
 from spatial_agent.agent.task import Viewpoint
 from spatial_agent.prompts.task_card import TaskCard, task_card

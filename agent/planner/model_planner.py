@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from spatial_agent.agent.executor import is_own
 from spatial_agent.agent.models.chat import ChatModel, ChatReply, ChatRequest, Message, ToolOffer, ToolRequest
+from spatial_agent.agent.planner.call_checks import arguments_of, problem_of
 from spatial_agent.agent.planner.conversation import (
     MOST_SAID,
     NOT_CALLED,
@@ -13,14 +14,7 @@ from spatial_agent.agent.planner.conversation import (
     refusals,
 )
 from spatial_agent.agent.planner.loops import fingerprint, is_fruitless, made_before
-from spatial_agent.agent.planner.offers import (
-    IMAGINING,
-    PROGRAM,
-    arguments_of,
-    compact,
-    problem_of,
-    usable,
-)
+from spatial_agent.agent.planner.offers import IMAGINING, PROGRAM, compact, usable, within
 from spatial_agent.agent.planner.planning import measured_by, plan_calls
 from spatial_agent.agent.situation import Interface, Situation, Step, next_call_id
 from spatial_agent.tools.contract import ToolCall
@@ -32,6 +26,8 @@ OTHER = "d"
 ATTEMPTS = 2
 #: Calls of one reply that are looked at.
 MOST_REQUESTS = 16
+#: The part of a model's context that the descriptions of tools may fill, one in so many.
+OFFERS_SHARE = 4
 #: Longest reply, tokens; programs are long.
 MOST_TOKENS = 1500
 
@@ -133,7 +129,8 @@ class _ModelTurn:
         usable_now = usable(self.offers, self.situation, self.interface)
         if not usable_now:
             return Step(stopped=_no_tools(self.interface))
-        shown = tuple(map(compact, usable_now))
+        shown = within(tuple(map(compact, usable_now)), model.limits.context_tokens // OFFERS_SHARE)
+        usable_now = usable_now[: len(shown)]
         callable_in_programs = [offer for offer in self.offers if offer.name != PROGRAM]
         messages = conversation(self.situation, callable_in_programs, self.interface, self.pictures)
         said = ""

@@ -1,21 +1,19 @@
-"""The tools a model is offered, in as few words as will do, and whether a call that it wants can be made."""
+"""The tools that a model is offered: those that can work now, in as few words as will do."""
 
-import difflib
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
-from spatial_agent.agent.models.chat import ToolOffer, ToolRequest
-from spatial_agent.agent.models.schema_check import schema_problem
+from spatial_agent.agent.models.chat import ToolOffer
+from spatial_agent.agent.models.request_size import offer_tokens
 from spatial_agent.agent.planner.loops import worn_out
 from spatial_agent.agent.situation import Interface, Situation
-from spatial_agent.tools.contract import Json
 from spatial_agent.tools.registry import REFERENCE_SCHEMA
 
 PROGRAM = "program"
-SCENE = "scene"
+SCENE, FRAME = "scene", "frame"
 #: Arguments that models need not give: the scene is always the same, and the wording of a question says
 #: whose definitions apply.
 HIDDEN = (SCENE, "definition")
@@ -26,9 +24,6 @@ DRAWING = frozenset({"crop", "draw", "side_by_side", "top_down", "zoom"})
 IMAGINING = frozenset({"novel_view"})
 #: Longest description of a tool and of an argument, characters; what they say first says most.
 MOST_DESCRIPTION, MOST_ARGUMENT = 240, 160
-#: Longest arguments of a call, characters of JSON.
-MOST_ARGUMENTS = 24_000
-FRAME = re.compile(r"\$frame/(\d{1,9})")
 _HANDLE = re.compile(r"\$[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*")
 #: What schemas say that only tools need to know.
 _DROPPED = ("default", "pattern", "title")
@@ -37,19 +32,34 @@ _DROPPED = ("default", "pattern", "title")
 def usable(offers: Sequence[ToolOffer], situation: Situation, interface: Interface) -> tuple[ToolOffer, ...]:
     """Return the offers that make sense now, as given: skills come first there.
 
-    Left out are tools that keep failing, that need a scene or frames where there are none, or whose budget
-    is used up; with the interface "code" all but the one that runs programs.
+    Left out are tools that keep failing, that need a scene, frames or results where there are none, or whose
+    budget is used up. Of those that do the same with the same arguments the first is offered, and the others
+    once it has failed. With the interface "code" only the one that runs programs is left.
     """
     if interface == "code":
         return tuple(offer for offer in offers if offer.name == PROGRAM)
     tired = worn_out(situation.turns)
-    return tuple(offer for offer in offers if offer.name not in tired and _is_possible(offer, situation))
+    failed = {seen.tool for turn in situation.turns for seen in turn.seen if seen.failed}
+    kept: list[ToolOffer] = []
+    for offer in offers:
+        possible = offer.name not in tired and _is_possible(offer, situation)
+        alike = [other.name for other in kept if _work(other) == _work(offer)]
+        if possible and failed.issuperset(alike):
+            kept.append(offer)
+    return tuple(kept)
+
+
+def within(offers: Sequence[ToolOffer], most_tokens: int) -> tuple[ToolOffer, ...]:
+    """Return the first offers, as many as there is room for; at least one."""
+    sizes = accumulate(map(offer_tokens, offers))
+    kept = sum(size <= most_tokens for size in sizes)
+    return tuple(offers[: max(1, kept)])
 
 
 def compact(offer: ToolOffer) -> ToolOffer:
     """Return an offer in few words, without what a model need not say."""
     parameters = _plainer(offer.parameters)
-    hidden = HIDDEN if _takes_scene(offer) else ()
+    hidden = HIDDEN if takes_scene(offer) else ()
     properties = {
         name: value for name, value in parameters.get("properties", {}).items() if name not in hidden
     }
@@ -75,44 +85,37 @@ def signature(offer: ToolOffer) -> str:
     return f"tools.{offer.name}({arguments}): {_first_words(offer)}"
 
 
-def arguments_of(request: ToolRequest, offer: ToolOffer, situation: Situation) -> dict[str, Json]:
-    """Return the arguments of a call, with the scene where it is left out."""
-    given = {name: value for name, value in request.arguments.items() if value is not None}
-    if _takes_scene(offer):
-        given = {SCENE: situation.scene_reference} | given
-    return given
-
-
-def said_of(arguments: Mapping[str, Json], situation: Situation) -> dict[str, Json]:
-    """Return the arguments of a call as a model says them: without the scene that goes without saying."""
-    scene = {SCENE: situation.scene_reference}
-    return {name: value for name, value in arguments.items() if {name: value} != scene}
-
-
-def problem_of(request: ToolRequest, offers: Sequence[ToolOffer], situation: Situation) -> str | None:
-    """Return why a call cannot be made, so that the model can correct it; None where it can."""
-    offer = next((offer for offer in offers if offer.name == request.tool), None)
-    if offer is None:
-        names = [offer.name for offer in offers]
-        near = difflib.get_close_matches(request.tool[:80], names, n=2)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
-        return f"no tool {request.tool[:80]!r} is offered; {hint}"
-    if request.problem is not None:
-        return request.problem
-    if _length(request.arguments) > MOST_ARGUMENTS:
-        return f"the arguments are longer than {MOST_ARGUMENTS} characters; say less"
-    arguments = arguments_of(request, offer, situation)
-    problem = schema_problem(arguments, offer.parameters)
-    return problem or next(_bad_references(arguments, offer, situation), None)
-
-
 def _is_possible(offer: ToolOffer, situation: Situation) -> bool:
-    capability = offer.name.partition(".")[0]
+    capability = _capability(offer)
     if (capability in DRAWING and situation.left.pictures < 1) or (
         capability in IMAGINING and situation.left.views < 1
     ):
         return False
-    return situation.scene is not None or not _takes_scene(offer)
+    needed = offer.parameters.get("required", ())
+    properties = offer.parameters.get("properties", {})
+    return all(
+        _is_there(name, properties[name], situation)
+        for name in needed
+        if name in properties and is_reference(properties[name])
+    )
+
+
+def _is_there(name: str, schema: Mapping[str, Any], situation: Situation) -> bool:
+    """Return whether there is anything that an argument could refer to."""
+    if name == SCENE:
+        return situation.scene is not None
+    has_frames = situation.frames > 0
+    only_frames = name == FRAME or schema.get("type") == "array"
+    return has_frames or (not only_frames and bool(handles(situation)))
+
+
+def _capability(offer: ToolOffer) -> str:
+    return offer.name.partition(".")[0]
+
+
+def _work(offer: ToolOffer) -> tuple[str, ...]:
+    """Return what tools have in common of which one can do another's work."""
+    return (_capability(offer), *sorted(offer.parameters.get("properties", {})))
 
 
 def _first_words(offer: ToolOffer) -> str:
@@ -124,14 +127,16 @@ def _argument(name: str, schema: Mapping[str, Any], is_needed: bool) -> str:
     return name if is_needed and not choices else f"{name}={choices or '...'}"
 
 
-def _takes_scene(offer: ToolOffer) -> bool:
-    return _is_reference(offer.parameters.get("properties", {}).get(SCENE, {}))
+def takes_scene(offer: ToolOffer) -> bool:
+    """Return whether a tool works on the scene, needed or not."""
+    return is_reference(offer.parameters.get("properties", {}).get(SCENE, {}))
 
 
-def _is_reference(schema: Mapping[str, Any]) -> bool:
+def is_reference(schema: Mapping[str, Any]) -> bool:
+    """Return whether an argument takes references to what the runner keeps."""
     nested = (schema.get("items", {}), *schema.get("anyOf", ()))
     return schema.get("pattern") == REFERENCE_SCHEMA["pattern"] or any(
-        isinstance(inner, Mapping) and inner and _is_reference(inner) for inner in nested
+        isinstance(inner, Mapping) and inner and is_reference(inner) for inner in nested
     )
 
 
@@ -144,7 +149,7 @@ def _plainer(schema: Mapping[str, Any]) -> dict[str, Any]:
         kept = _plainer(choices[0]) | kept
     if isinstance(kept.get("description"), str):
         kept["description"] = kept["description"][:MOST_ARGUMENT]
-        if _is_reference(schema):
+        if is_reference(schema):
             kept["description"] += BY_REFERENCE
     for name in ("properties", "$defs"):
         if name in kept:
@@ -152,48 +157,8 @@ def _plainer(schema: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _length(arguments: Mapping[str, Json]) -> int:
-    try:
-        return len(json.dumps(dict(arguments), default=str))
-    except (ValueError, RecursionError):
-        return MOST_ARGUMENTS + 1
-
-
-def _bad_references(arguments: Mapping[str, Json], offer: ToolOffer, situation: Situation) -> Iterator[str]:
-    properties = offer.parameters.get("properties", {})
-    for name, value in arguments.items():
-        if _is_reference(properties.get(name, {})):
-            wrong = [item for item in _each(value) if not _is_kept(item, situation)]
-            yield from (f"{name}: {_shown(item)} refers to nothing; {_kept(situation)}" for item in wrong[:1])
-
-
-def _each(value: Json) -> Iterable[Json]:
-    return value if isinstance(value, list | tuple) else [value]
-
-
-def _is_kept(value: Json, situation: Situation) -> bool:
-    if not isinstance(value, str):
-        return False
-    frame = FRAME.fullmatch(value)
-    if frame:
-        return int(frame[1]) < situation.frames
-    return value == situation.scene_reference or value in _handles(situation)
-
-
-def _handles(situation: Situation) -> dict[str, None]:
+def handles(situation: Situation) -> dict[str, None]:
     """Return the references that results were kept under, in order."""
     results = [seen for turn in situation.turns for seen in turn.seen]
     said = " ".join(f"{seen.text} {seen.picture or ''}" for seen in results)
     return dict.fromkeys(name.rstrip(".") for name in _HANDLE.findall(said))
-
-
-def _kept(situation: Situation) -> str:
-    frames = [f"$frame/0 to $frame/{situation.frames - 1}"] if situation.frames else []
-    scene = [situation.scene_reference] if situation.scene is not None else []
-    known = [*scene, *frames, *list(_handles(situation))[-8:]]
-    return f"there are {', '.join(known)}" if known else "nothing is kept yet"
-
-
-def _shown(value: Json) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."

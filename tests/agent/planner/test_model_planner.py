@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatial_agent.agent.models.chat import ChatReply, ChatRequest, Message, ToolRequest
+from spatial_agent.agent.models.chat import ChatReply, ChatRequest, Message, ModelLimits, ToolRequest
 from spatial_agent.agent.models.scripted import Scripted, ScriptedReply
 from spatial_agent.agent.planner.grammar import parse
 from spatial_agent.agent.planner.model_planner import ModelPlanner
@@ -235,6 +235,22 @@ def test_what_cannot_be_used_is_not_offered() -> None:
     assert names[0] - names[1] == {"top_down", "novel_view"}
     assert names[2] == {"compare", "broken"}
     assert "not measured" in told(model.requests[2])
+    run(asked(OPEN, frames=0), again := Scripted(["done"]))
+    assert names[0] - {offer.name for offer in again.requests[0].tools} == {"compare"}
+
+
+def test_of_tools_that_do_the_same_the_next_is_offered_once_one_has_failed() -> None:
+    model = Scripted([turn(call("broken")), "done"])
+    spare = replace(next(offer for offer in offers() if offer.name == "broken"), name="broken.spare")
+    run(asked(OPEN), model, "tools", (*offers(), spare))
+    names = [{offer.name for offer in request.tools} for request in model.requests]
+    assert names[1] - names[0] == {"broken.spare"}
+
+
+def test_offers_take_a_part_of_a_small_context_only_the_first_ones_being_kept() -> None:
+    model = Scripted(["done"], limits=ModelLimits(context_tokens=2400))
+    run(asked(OPEN), model)
+    assert [offer.name for offer in model.requests[0].tools] == [offer.name for offer in offers()][:4]
 
 
 def test_offers_are_short_and_say_nothing_of_the_scene() -> None:
