@@ -15,6 +15,8 @@ from spatial_agent.tools.contract import Evidence, Finding, Json
 from spatial_agent.tools.errors import UnitError
 from spatial_agent.tools.scene import convert
 
+#: Measurements that a refusal names.
+MOST_CLAIMS = 5
 #: First letter of the ids of the calls of a question's other reading.
 OTHER = "d"
 
@@ -39,6 +41,9 @@ def answer_task(
     resting = rests_on(evidence, own)
     carried = tuple(to_json(item) for item in evidence)
     failed = [failure["message"] for failure in failures if failure["call_id"].startswith(own)]
+    if task.intent == "open" and evidence:
+        claims = " ".join(f"[{item.id}] {item.finding.claim}" for item in evidence[:MOST_CLAIMS])
+        return abstain(f"what was measured does not answer it by itself: {claims}", carried)
     if failed or not resting:
         return abstain("; ".join(dict.fromkeys(failed)) or "nothing was measured", carried)
     findings = [item.finding for item in resting]

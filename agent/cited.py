@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spatial_agent.agent.answer import Answer
-from spatial_agent.agent.answerer import abstain, conclude, stated
+from spatial_agent.agent.answerer import abstain, conclude, stated, with_remark
 from spatial_agent.agent.evidence import to_json
 from spatial_agent.agent.gate import Gate, agrees, as_asked, gate, is_number, of_model
 from spatial_agent.agent.task import Intent, SpatialTask
@@ -24,6 +24,8 @@ ABOUT_OBJECTS = {"NoSuchObjectError", "AmbiguousReferenceError"}
 #: not, since it means nothing apart from its viewpoint.
 MAGNITUDES: set[Intent] = {"distance", "size", "room", "count"}
 MOST_NAMED = 5
+#: Definition of what programs conclude.
+PROGRAM = "program"
 
 
 def may_cite(task: SpatialTask, failures: Sequence[Mapping[str, Any]]) -> bool:
@@ -61,7 +63,8 @@ def carried_by(
     asked = as_asked(task, view)
     if asked is None:
         return None
-    answers = [(item, _answer(task, item, evidence, weak)) for item in evidence if item.id in view.cites]
+    cited = [item for item in evidence if item.id in view.cites and not _is_own_word(item)]
+    answers = [(item, _answer(task, item, evidence, weak)) for item in cited]
     carrying = [pair for pair in answers if not pair[1].abstained and agrees(task, pair[1], asked)]
     of_its_kind = [pair for pair in answers if not pair[1].abstained and _same_kind(pair[1], asked)]
     strong_first = sorted(carrying, key=lambda pair: pair[0].id in weak)
@@ -70,6 +73,9 @@ def carried_by(
     if not decisive:
         return None
     item, answer = decisive[0]
+    if task.intent == "open":
+        # Whether this is what was asked for is the model's word; only the number is measured.
+        answer = with_remark(task, answer, f"the model takes {item.id} to be the answer")
     return gate(task, answer, view, {item.id: weak[item.id]} if item.id in weak else {})
 
 
@@ -91,6 +97,11 @@ def concluded_from(
         return of_model(task, asked, measured, "not measured: the model cites no measurement for it")
     named = ", ".join(view.cites[:MOST_NAMED])
     return of_model(task, asked, measured, f"concluded by the model from {named}, not measured itself")
+
+
+def _is_own_word(item: Evidence) -> bool:
+    """Return whether it is what a program of the model concludes without a measurement behind it."""
+    return item.finding.definition == PROGRAM and item.finding.quality == "weak"
 
 
 def _alone(finding: Finding) -> Answer:

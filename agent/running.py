@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from spatial_agent.agent.answer import Answer
 from spatial_agent.agent.events import Answered, Listener, Started, Wrote, event_of
+from spatial_agent.agent.models.bounded import Bounded
 from spatial_agent.agent.models.chat import ChatModel, ToolOffer
 from spatial_agent.agent.models.metered import Metered, TokenBudget
 from spatial_agent.agent.models.streamed import Streamed
@@ -174,7 +175,9 @@ class Runs:
     def _metered(self, trace: Trace) -> Metered | None:
         if self._wiring.model is None:
             return None
-        return Metered(self._wiring.model, TokenBudget(self._wiring.budget.tokens), trace.record)
+        budget = self._wiring.budget
+        model = Bounded(self._wiring.model, budget.seconds)
+        return Metered(model, TokenBudget(budget.tokens), trace.record)
 
     async def _graph(self) -> Any:  # noqa: ANN401 - langgraph's type stays in agent.graph
         if self._opening is None:

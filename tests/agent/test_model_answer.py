@@ -337,7 +337,8 @@ def test_an_open_conclusion_names_what_it_was_drawn_from() -> None:
 def test_an_open_answer_from_weak_evidence_says_so() -> None:
     answer = ask(OPEN, always("2 m", cites=["e1"]), [distance(2.0, call_id="m1.1")], weak={"e1": "by eye"})
 
-    assert (answer.value, answer.decided_by, answer.reason) == (2.0, "both", "weak evidence: by eye")
+    assert (answer.value, answer.decided_by) == (2.0, "both")
+    assert answer.reason == "weak evidence: by eye; the model takes e1 to be the answer"
 
 
 # What the model is asked.
