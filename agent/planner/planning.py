@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from spatial_agent.agent.executor import OWN
-from spatial_agent.agent.planner.grammar import parse
 from spatial_agent.agent.task import Intent, Reference, SpatialTask
 from spatial_agent.tools.contract import Json, ToolCall
 from spatial_agent.tools.labels import main_name
@@ -12,18 +11,6 @@ from spatial_agent.tools.skills.phrases import read_phrase
 Wanted = tuple[str, dict[str, Json]]
 #: Arguments in whose order nothing lies: which of two things is ``a``, which candidate comes first.
 UNORDERED = ("candidates", "kinds")
-
-
-class GrammarPlanner:
-    """Plans without a model: the grammar formalises, a table chooses the skill."""
-
-    def formalise(self, question: str, options: Sequence[str]) -> SpatialTask:
-        """Turn a question into a formal task, or raise `QuestionError`."""
-        return parse(question, options)
-
-    def plan(self, task: SpatialTask, scene: str) -> tuple[ToolCall, ...]:
-        """Return the calls that measure what the task needs, of the scene behind a reference."""
-        return plan_calls(task, scene)
 
 
 def plan_calls(task: SpatialTask, scene: str, *, prefix: str = OWN) -> tuple[ToolCall, ...]:
