@@ -86,6 +86,7 @@ class OpenAICompatible:
         host = urlsplit(self._url).hostname or ""
         is_openai = host.endswith(OPENAI_HOSTS)
         self._limits = limits or ModelLimits(has_schemas=host not in SCHEMA_IGNORING_HOSTS)
+        self._own_limits = self._limits
         self._dialect = Dialect("max_completion_tokens" if is_openai else "max_tokens")
         self._clients: dict[asyncio.AbstractEventLoop, CompatibleChat] = {}
 
@@ -114,6 +115,8 @@ class OpenAICompatible:
             ModelRequestError: If it refuses the request, and nothing in it that could be left out is why.
         """
         before = self._limits
+        if before is not self._own_limits:
+            request = await asyncio.to_thread(fit, request, before)
         heard: Heard | Failure = Failure("refused", None, "nothing was asked")
         for _ in range(MOST_LESSONS):
             if self._lacks(request):

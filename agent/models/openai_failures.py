@@ -28,28 +28,14 @@ _REFUSALS = frozenset({400, 413, 415, 422, 501})
 _PASSING = frozenset({408, 409, 425, 429})
 #: Codes of 429 that waiting does not help.
 _SPENT = re.compile(r"insufficient_quota|billing|credit balance|exceeded your current quota", re.IGNORECASE)
-_TELLING = (
-    "message",
-    "msg",
-    "detail",
-    "loc",
-    "type",
-    "param",
-    "code",
-    "status",
-    "error",
-    "errors",
-    "n_ctx",
-    "metadata",
-    "raw",
-)
+_TELLING = ("message", "msg", "detail", "loc", "type", "param", "code", "error", "errors", "metadata", "raw")
 _TOO_LONG = re.compile(
     r"context (?:length|window|size)|context_length|exceed_context|prompt is too long|too many tokens"
     r"|input token|maximum number of tokens|maximum model length",
     re.IGNORECASE,
 )
 _CONTEXT = re.compile(
-    r"(?:context (?:length|window|size)(?: of)?(?: is)?\D{0,20}|tokens > |tokens allowed \(|n_ctx: ?)"
+    r"(?:context (?:length|window|size)(?: of)?(?: is)?\D{0,20}|tokens > |tokens allowed \()"
     r"(\d{3,})",
     re.IGNORECASE,
 )
@@ -247,8 +233,8 @@ def _words(value: Json, name: str, depth: int = 0) -> Iterator[str]:
         return
     if isinstance(value, str) and value.lstrip().startswith("{") and (inner := _parsed(value)) is not None:
         yield from _words(inner, name, depth + 1)
-    elif isinstance(value, str | int) and name in _TELLING:
-        yield f"{name}: {value}" if name in ("n_ctx", "param", "code") else str(value)
+    elif isinstance(value, str) and name in _TELLING:
+        yield value
     elif isinstance(value, Mapping):
         for key in _TELLING:
             yield from _words(value.get(key), key, depth + 1)

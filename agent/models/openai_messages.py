@@ -158,7 +158,10 @@ class _Writing:
     open: dict[str, str] = field(default_factory=dict)
 
     def system(self, message: Message) -> None:
-        """Write the system message; its pictures, which it may not have, are the user's."""
+        """Write the system message; its pictures, and any system message but the first, are the user's."""
+        if self.written or self.said:
+            self.user(message.parts)
+            return
         if message.text:
             self.written.append({"role": "system", "content": clean_text(message.text)})
         self.said += message.pictures
@@ -171,8 +174,9 @@ class _Writing:
     def assistant(self, message: Message) -> None:
         """Write what the model said and called."""
         self._close_calls()
-        self._write_said()
         text, calls = clean_text(message.text), [self._call(call) for call in message.requests]
+        if text or calls:
+            self._write_said()
         last = self.written[-1] if self.written else {}
         if last.get("role") == "assistant" and not calls and "tool_calls" not in last:
             last["content"] = "\n".join(filter(None, (last["content"], text)))

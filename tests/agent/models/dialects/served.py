@@ -47,7 +47,11 @@ class Says:
 
     @property
     def pieces(self) -> list[str]:
-        return [word + " " for word in self.text.split(" ")][:-1] + self.text.split(" ")[-1:]
+        """The words one by one; of long texts, many at once."""
+        if len(self.text) > 2000:
+            return [self.text[start : start + 1000] for start in range(0, len(self.text), 1000)]
+        *words, last = self.text.split(" ")
+        return [*(word + " " for word in words), last]
 
 
 class Refusal(Exception):
@@ -102,8 +106,9 @@ class Server:
             begin = {"name": call.name, "arguments": ""}
             head = {"index": place, "id": call.id, "type": "function", "function": begin}
             yield self.chunk(body, {"tool_calls": [head]})
-            for start in range(0, len(call.arguments), 4):
-                part = {"arguments": call.arguments[start : start + 4]}
+            step = max(4, len(call.arguments) // 100)
+            for start in range(0, len(call.arguments), step):
+                part = {"arguments": call.arguments[start : start + step]}
                 yield self.chunk(body, {"tool_calls": [{"index": place, "function": part}]})
         yield self.chunk(body, {}, says.finish)
         if (body.get("stream_options") or {}).get("include_usage"):
