@@ -10,12 +10,12 @@ from spatial_agent.agent.executor import is_own, is_second_route
 from spatial_agent.agent.loading import scene_of
 from spatial_agent.agent.looking import kept_pictures, looked_at
 from spatial_agent.agent.plain import from_plain
+from spatial_agent.agent.planner.conversation import card_of
 from spatial_agent.agent.situation import Reading, Turn
 from spatial_agent.agent.state import AgentState, RunContext, model_of
 from spatial_agent.agent.task import Reference, SpatialTask, Viewpoint
 from spatial_agent.prompts.cognitive_map import cognitive_map_picture
 from spatial_agent.prompts.spatial import ALL, Known, PartName, SpatialPrompt, compose
-from spatial_agent.prompts.task_card import TaskCard
 from spatial_agent.tools.contract import Evidence
 from spatial_agent.tools.errors import SpatialAgentError
 from spatial_agent.tools.scene import Picture, SceneMap
@@ -62,7 +62,7 @@ def _known(state: AgentState, scene: SceneMap | None) -> Known:
         failures.append({"call_id": "", "tool": "scene", "message": unmeasured})
     view = task.viewpoint
     return Known(
-        task_card=_card(reading, state),
+        task_card=card_of(reading, state["question"]),
         scene=scene,
         evidence=evidence,
         weak=weak,
@@ -74,33 +74,6 @@ def _known(state: AgentState, scene: SceneMap | None) -> Known:
         camera=view.frame if view and view.kind == "camera" else None,
         owner=_owner(scene, view),
     )
-
-
-def _card(reading: Reading, state: AgentState) -> TaskCard:
-    task = reading.task
-    remarks = [*reading.remarks, *([reading.disagreement] if reading.disagreement else [])]
-    return TaskCard(
-        question=state["question"],
-        intent=task.intent,
-        answer_form=task.answer_form,
-        options=tuple((option.letter, option.text) for option in task.options),
-        entities=tuple(reference.phrase for reference in task.entities),
-        viewpoint=_viewpoint_words(task.viewpoint),
-        unit=task.unit,
-        objective=task.objective,
-        remarks=tuple(remarks),
-    )
-
-
-def _viewpoint_words(view: Viewpoint | None) -> str | None:
-    if view is None:
-        return None
-    if view.at is not None and view.facing is not None:
-        facing = "with the back to" if view.facing_away else "facing"
-        return f"standing at {view.at.phrase}, {facing} {view.facing.phrase}"
-    if view.kind == "camera":
-        return "the camera" if view.frame is None else f"the camera of frame {view.frame}"
-    return f"the {view.at.phrase}'s own" if view.at is not None else "up and down"
 
 
 def _conclusion(

@@ -142,7 +142,10 @@ def tool_offers(assembly: Assembly) -> tuple[ToolOffer, ...]:
     """Return the tools that a model may call, skills first: those whose weights, if any, are here."""
     installed = (assembly.registry.get(name) for name in assembly.registry)
     tools = [tool for tool in installed if not tool.weights or _has_weights(tool, assembly.store)]
-    tools.sort(key=lambda tool: (tool.kind != "skill", tool.name))
+    # Whole recordings are kept under no reference.
+    tools = [tool for tool in tools if "FrameSet" not in tool.spec.references.values()]
+    # Of several that do the same the first is offered: one that needs no network, where there is one.
+    tools.sort(key=lambda tool: (tool.kind != "skill", bool(tool.weights), tool.name))
     return tuple(ToolOffer(tool.name, tool.spec.description, tool.spec.parameters) for tool in tools)
 
 

@@ -18,6 +18,12 @@ ROOM = replace(EXAMPLE, cameras=EXAMPLE.cameras[:6])
 ARGUMENTS: Mapping[str, Mapping[str, object]] = {
     "camera_direction": {"target": "sofa", "frame": 0},
     "draw": {"marks": [{"kind": "box", "xyxy_px": [20.0, 20.0, 90.0, 70.0], "label": "sofa"}]},
+    "measure_by_reference": {
+        "segment_px": [[40.0, 60.0], [40.0, 90.0]],
+        "reference_px": [[90.0, 60.0], [90.0, 90.0]],
+        "reference_m": 1.0,
+    },
+    "next_view": {"of": ["sofa"]},
     "novel_view": {"position_m": [1.5, 1.5, 1.5], "yaw_deg": 45.0},
     "novel_view.frame": {"position_m": [1.5, 1.5, 1.5], "yaw_deg": 45.0},
     "occlusion": {"of": "sofa", "frame": 0},

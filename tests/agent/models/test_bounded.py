@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,14 +10,15 @@ from hypothesis import strategies as st
 from spatial_agent.agent.models.bounded import DEEPEST, Bounded, plain
 from spatial_agent.agent.models.chat import ChatReply, ChatRequest, Message, ModelLimits, OnText, ToolRequest
 from spatial_agent.agent.models.scripted import Scripted
+from spatial_agent.tools.contract import Json
 from spatial_agent.tools.errors import BudgetExceededError
 
 REQUEST = ChatRequest((Message("user", ("hello",)),), "plan")
 HALF = "\ud800"
 
 
-def nested(depth: int) -> Any:
-    value: Any = 1
+def nested(depth: int) -> Json:
+    value: Json = 1
     for _ in range(depth):
         value = {"a": value}
     return value
@@ -29,7 +29,7 @@ def nested(depth: int) -> Any:
         st.none() | st.integers() | st.text(st.characters()), lambda inner: st.lists(inner), max_leaves=20
     )
 )
-def test_what_comes_through_can_be_written_down(document: Any) -> None:
+def test_what_comes_through_can_be_written_down(document: Json) -> None:
     reply = plain(ChatReply(HALF, (ToolRequest(HALF, HALF, {HALF: document}, HALF),), [HALF, document]))
     for part in (reply.text, reply.requests[0].tool, reply.requests[0].id, str(reply.requests[0].problem)):
         part.encode("utf-8")
