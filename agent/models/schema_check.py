@@ -89,7 +89,7 @@ def _in_object(value: Mapping[str, Json], schema: Schema, where: str, root: Sche
         inside = f"{where}.{name}" if where else str(name)
         if name not in properties and others is False:
             return f"{inside}: unknown; known are {', '.join(properties)}"
-        rule = properties.get(name, others)
+        rule: Json = properties.get(name, others)
         problem = _problem(item, rule, inside, root) if isinstance(rule, Mapping) else None
         if problem:
             return problem

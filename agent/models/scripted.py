@@ -127,8 +127,9 @@ class Scripted:
         self.requests.append(request)
         await asyncio.sleep(0)  # as with any model, others get their turn, and a cancelled call ends
         reply = self._with_ids(_reply(self._play(request), request))
-        for piece in _PIECE.findall(reply.text) if on_text else ():
-            on_text(piece)
+        if on_text is not None:
+            for piece in _PIECE.findall(reply.text):
+                on_text(piece)
         return reply
 
     async def close(self) -> None:

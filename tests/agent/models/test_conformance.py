@@ -202,7 +202,7 @@ FAULTY = [
     (TellsItsKey, "says who it is", "a name without key and address"),
     (HasNoContext, "says who it is", "a context of some tokens"),
     (AnswersItself, "replies to a conversation", "no calls where no tools are offered"),
-    (CountsBackwards, "replies to a conversation", "whole numbers of tokens"),
+    (CountsBackwards, "replies to a conversation", "counts of tokens"),
     (TakesOneTurn, "replies to a conversation", "AssertionError"),
     (StreamsSomethingElse, "what it streams", "expected the reply 'Fine.' in pieces, got 'Fi'"),
     (TalksOn, "keeps to the longest", "at most 48 tokens"),

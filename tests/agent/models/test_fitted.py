@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatial_agent.agent.models.chat import ChatRequest, Message, ModelLimits, ToolOffer, ToolRequest
+from spatial_agent.agent.models.chat import ChatRequest, Message, ModelLimits, Part, ToolOffer, ToolRequest
 from spatial_agent.agent.models.fitted import SHORT_LETTERS, Fitted, fit
 from spatial_agent.agent.models.request_size import request_tokens
 from spatial_agent.agent.models.scripted import Scripted
@@ -30,7 +30,10 @@ def conversation(turns: int, words: int = 20, frames: int = 0, shown: int = 1) -
     for turn in range(turns):
         call = ToolRequest(f"m{turn}", "size", {"of": "sofa"})
         messages.append(Message("assistant", (f"turn {turn}",), (call,)))
-        seen = (f"result {turn} " + "word " * words, *(picture(f"shown {turn}") for _ in range(shown)))
+        seen: tuple[Part, ...] = (
+            f"result {turn} " + "word " * words,
+            *(picture(f"shown {turn}") for _ in range(shown)),
+        )
         messages.append(Message("tool", seen, answers=f"m{turn}"))
     return ChatRequest(tuple(messages), "plan", most_tokens=500)
 

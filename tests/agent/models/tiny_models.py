@@ -1,5 +1,6 @@
 """Networks of real architectures with a few random numbers and a tokenizer of bytes, in the hub's layout."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,12 @@ TEXT = {
 
 def tiny_qwen(folder: Path) -> Path:
     """Qwen2.5-VL with two layers."""
-    install()
-    from transformers import (
-        Qwen2_5_VLConfig,
-        Qwen2_5_VLForConditionalGeneration,
-        Qwen2_5_VLProcessor,
-        Qwen2VLImageProcessorPil,
-        Qwen2VLVideoProcessor,
-    )
+    library = _library()
 
     marks = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
     tokenizer = _byte_tokenizer(marks)
     start, end, image, video = tokenizer.convert_tokens_to_ids(marks)
-    config = Qwen2_5_VLConfig(
+    config = library.Qwen2_5_VLConfig(
         text_config=TEXT
         | _ends(tokenizer)
         | {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 2]}},
@@ -54,27 +48,22 @@ def tiny_qwen(folder: Path) -> Path:
         vision_start_token_id=start,
         vision_end_token_id=end,
     )
-    images = Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=112 * 112)
+    images = library.Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=112 * 112)
     template = TEMPLATE.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
-    processor = Qwen2_5_VLProcessor(images, tokenizer, Qwen2VLVideoProcessor(), chat_template=template)
-    return _saved(folder, Qwen2_5_VLForConditionalGeneration, config, processor)
+    processor = library.Qwen2_5_VLProcessor(
+        images, tokenizer, library.Qwen2VLVideoProcessor(), chat_template=template
+    )
+    return _saved(folder, library.Qwen2_5_VLForConditionalGeneration, config, processor)
 
 
 def tiny_smolvlm(folder: Path) -> Path:
     """SmolVLM with two layers."""
-    install()
-    from transformers import (
-        SmolVLMConfig,
-        SmolVLMForConditionalGeneration,
-        SmolVLMImageProcessorPil,
-        SmolVLMProcessor,
-        SmolVLMVideoProcessor,
-    )
+    library = _library()
 
     rows = [f"<row_{row}_col_{column}>" for row in range(1, 3) for column in range(1, 3)]
     marks = ["<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>", "<video>", *rows]
     tokenizer = _byte_tokenizer(marks)
-    config = SmolVLMConfig(
+    config = library.SmolVLMConfig(
         text_config={"model_type": "llama"} | TEXT | _ends(tokenizer),
         vision_config={
             "hidden_size": 32,
@@ -89,35 +78,42 @@ def tiny_smolvlm(folder: Path) -> Path:
         pad_token_id=0,
     )
     size = {"longest_edge": 56}
-    images = SmolVLMImageProcessorPil(size=size, max_image_size=size, do_image_splitting=False)
-    videos = SmolVLMVideoProcessor(size=size, max_image_size=size)
-    processor = SmolVLMProcessor(
+    images = library.SmolVLMImageProcessorPil(size=size, max_image_size=size, do_image_splitting=False)
+    videos = library.SmolVLMVideoProcessor(size=size, max_image_size=size)
+    processor = library.SmolVLMProcessor(
         images, tokenizer, videos, image_seq_len=4, chat_template=TEMPLATE.replace("IMAGE", "<image>")
     )
-    return _saved(folder, SmolVLMForConditionalGeneration, config, processor)
+    return _saved(folder, library.SmolVLMForConditionalGeneration, config, processor)
 
 
 def tiny_llama(folder: Path) -> Path:
     """A Llama without eyes, whose template refuses a system message as some do."""
-    install()
-    from transformers import LlamaConfig, LlamaForCausalLM
-
+    library = _library()
     tokenizer = _byte_tokenizer([])
     refusal = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('No system role') }}{% endif %}"
     tokenizer.chat_template = refusal + TEMPLATE
-    return _saved(folder, LlamaForCausalLM, LlamaConfig(**TEXT, **_ends(tokenizer)), tokenizer)
+    return _saved(
+        folder, library.LlamaForCausalLM, library.LlamaConfig(**TEXT, **_ends(tokenizer)), tokenizer
+    )
+
+
+def _library() -> Any:  # noqa: ANN401 - most of it has no types
+    install()
+    return import_module("transformers")
 
 
 def _byte_tokenizer(marks: list[str]) -> Any:  # noqa: ANN401 - transformers' tokenizer
     """One token for each byte, and those with a meaning."""
+    library = _library()
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokens = Tokenizer(models.BPE({letter: place for place, letter in enumerate(letters)}, []))
     tokens.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokens.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokens, eos_token=SPECIAL[2], pad_token=SPECIAL[0])
+    tokenizer = library.PreTrainedTokenizerFast(
+        tokenizer_object=tokens, eos_token=SPECIAL[2], pad_token=SPECIAL[0]
+    )
     tokenizer.add_special_tokens({"additional_special_tokens": [SPECIAL[1], *marks]})
     return tokenizer
 
