@@ -30,8 +30,11 @@ HEAVY = {
     "trimesh",
     "ultralytics",
 }
-#: Imported themselves only when a question is asked; a contract keeps langgraph inside them.
-LOOP = {ROOT / "agent" / name for name in ("checkpoints.py", "graph.py", "state.py")}
+#: Imported themselves only when a question is asked or a model first answers; contracts keep langgraph and
+#: langchain inside them.
+LOOP = {
+    ROOT / "agent" / name for name in ("checkpoints.py", "graph.py", "state.py", "models/openai_client.py")
+}
 #: May import what only an extra installs.
 WITH_EXTRAS = {
     *(ROOT / "agent" / "models").rglob("*.py"),
