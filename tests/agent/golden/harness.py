@@ -1,5 +1,6 @@
 """Asks golden questions of scripted models, and holds what comes back against what is true and allowed."""
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pytest
 from spatial_agent.agent.agent import SpatialAgent
 from spatial_agent.agent.answer import Answer
 from spatial_agent.agent.models.chat import ChatModel, ChatReply, ChatRequest, ModelLimits, OnText, ToolOffer
+from spatial_agent.agent.models.scripted import Scripted
 from spatial_agent.agent.running import Wiring
 from spatial_agent.agent.situation import Interface
 from spatial_agent.agent.state import Budget
@@ -23,18 +25,24 @@ from spatial_agent.services.settings import Settings
 from spatial_agent.tools.contract import Json
 from spatial_agent.tools.local_runner import LocalRunner
 from spatial_agent.tools.registry import Registry
-from spatial_agent.tools.scene import convert
+from spatial_agent.tools.scene import UNITS, convert
+from tests.agent.golden.honest import Player
 from tests.agent.golden.questions import Asked
 from tests.agent.golden.rooms import Places
 
-Verdict = Literal["right", "refused", "unmeasured", "WRONG"]
+Verdict = Literal["right", "refused", "unmeasured", "cited", "WRONG"]
 #: What a run may use; the loops of scripted models run into it.
 BUDGET = Budget(turns=6, calls=12, seconds=30.0, tokens=120_000, pictures=3)
 #: Words by which an answer owns that nothing measured carries it.
 OWNED = ("not measured", "concluded by the model")
-#: A trace keeps words; nothing in it is as long as an encoded picture.
-ENCODED = re.compile(r"[A-Za-z0-9+/=]{2000,}")
+#: What begins a picture that is encoded in text, and what is as long as one.
+ENCODED = re.compile(r"data:image|iVBORw0KGgo|/9j/4AAQ")
+RUN_ON = re.compile(r"[A-Za-z0-9+/=]{3000,}")
+#: Longest line of a trace without what a model wrote itself, characters.
+LONGEST_LINE = 60_000
 TRACED = ("load", "formalise", "answer")
+#: What a run may take beyond its time: to end what it is in the middle of, on a busy machine.
+PATIENCE_S = 3.0
 
 
 class Switch:
@@ -42,8 +50,12 @@ class Switch:
 
     def __init__(self) -> None:
         self.played: ChatModel | None = None
-        self.limits = ModelLimits(picture_side_px=480)
+        self.is_sighted = False
         self.name = "switch"
+
+    @property
+    def limits(self) -> ModelLimits:
+        return ModelLimits(picture_side_px=480, most_pictures=8 if self.is_sighted else 0)
 
     async def reply(self, request: ChatRequest, on_text: OnText | None = None) -> ChatReply:
         assert self.played is not None
@@ -68,7 +80,11 @@ class Run:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the answer is right, refused, owned to be unmeasured, or asserts what is not so."""
+        """Whether the answer is right, refused, owned to be unmeasured, or asserts what is not so.
+
+        ``"cited"`` is a measurement of something else, told as what it measures, that the model takes for the
+        answer to an open question, which the reason says.
+        """
         answer = self.answer
         if answer.abstained:
             assert answer.reason, "a refusal says why"
@@ -79,7 +95,21 @@ class Run:
         reason = answer.reason or ""
         ends = {answer.low, answer.high, answer.margin}
         owned = answer.decided_by == "model" and ends == {None} and any(words in reason for words in OWNED)
-        return "unmeasured" if owned else "WRONG"
+        if owned:
+            return "unmeasured"
+        cited = re.search(r"the model takes (e\d+) to be the answer", reason)
+        told = [item["claim"] for item in answer.evidence if cited and item["id"] == cited[1]]
+        return "cited" if told and answer.text.startswith(str(told[0])) else "WRONG"
+
+    @property
+    def requested(self) -> list[str]:
+        """What the model was asked for, request by request."""
+        return [str(data["purpose"]) for data in self.of("model_request")]
+
+    @property
+    def called(self) -> list[str]:
+        """The tools that were called by a plan."""
+        return [str(call["tool"]) for data in self.of("plan") for call in data["calls"]]
 
     def check(self, *allowed: Verdict) -> "Run":
         """Check the answer, the budget and the trace."""
@@ -92,11 +122,14 @@ class Run:
 
     def _check_budget(self) -> None:
         budget = self.budget
-        by_planner = [call for data in self.of("plan") for call in data["calls"]]
-        assert len(by_planner) <= budget.calls
+        assert len(self.called) <= budget.calls
         assert len(self.of("execute")) <= budget.turns
-        assert budget.tokens is None or self.answer.tokens <= budget.tokens
-        assert budget.seconds is None or self.answer.seconds <= budget.seconds + 2.0
+        used = [reply["usage"] for reply in self.of("model_reply") if "usage" in reply]
+        tokens = [usage["input_tokens"] + usage["output_tokens"] for usage in used]
+        assert self.answer.tokens == sum(tokens)
+        # What a request costs is known only when it was answered.
+        assert budget.tokens is None or sum(tokens[:-1]) <= budget.tokens
+        assert budget.seconds is None or self.answer.seconds <= budget.seconds + PATIENCE_S
         for request in self.of("model_request"):
             pictures = [part for part in parts_of(request) if isinstance(part, dict)]
             # One more shows a contradiction.
@@ -115,6 +148,13 @@ class Run:
         for request in requests:
             for part in parts_of(request):
                 assert isinstance(part, str) or set(part["picture"]) == {"width", "height", "sha256", "caption"}
+        for step in self.steps:
+            line = json.dumps(step.data, allow_nan=False)
+            assert not ENCODED.search(line)
+            if step.kind != "model_reply":
+                assert not RUN_ON.search(line)
+                assert len(line) <= LONGEST_LINE, step.kind
+        json.dumps(self.answer.to_json(), allow_nan=False)
         # What the answer rests on is what tools found out.
         found = {item["finding"]["claim"] for result in results for item in result.get("evidence") or ()}
         assert {item["claim"] for item in self.answer.evidence} <= found
@@ -136,8 +176,10 @@ def is_true(asked: Asked, answer: Answer) -> bool:
     if not isinstance(answer.value, int | float) or isinstance(answer.value, bool) or asked.unit is None:
         return False
     value = float(answer.value)
-    if answer.unit != asked.unit:
-        value = convert(value, answer.unit or asked.unit, asked.unit)
+    unit = answer.unit or asked.unit
+    if UNITS[unit][0] != UNITS[asked.unit][0]:
+        return False
+    value = convert(value, unit, asked.unit)
     return abs(value - truth) <= asked.margin
 
 
@@ -159,14 +201,13 @@ class Golden:
     agent: SpatialAgent | None = None
     model: Switch = field(default_factory=Switch)
 
-    def ask(self, asked: Asked, model: ChatModel) -> Run:
-        """Ask a question of a model."""
+    def ask(self, asked: Asked, model: ChatModel | Player, *, sighted: bool = False) -> Run:
+        """Ask a question of a model, or of a player of one; drawing pictures takes most of the time."""
         assert self.agent is not None
-        self.model.played = model
+        self.model.played = Scripted(model) if isinstance(model, Player) else model
+        self.model.is_sighted = sighted
         answer = self.agent.ask(asked.place, asked.text, options=asked.options)
-        path = self.agent.trace_path(answer.trace_id)
-        assert not ENCODED.search(path.read_text("utf-8").replace(filler(), ""))
-        return Run(asked, answer, list(read_trace(path)), self.budget)
+        return Run(asked, answer, list(read_trace(self.agent.trace_path(answer.trace_id))), self.budget)
 
 
 @contextmanager
@@ -206,11 +247,6 @@ def offers(tools: Registry) -> Sequence[ToolOffer]:
     return [
         ToolOffer(tool.name, tool.spec.description, tool.spec.parameters) for tool in known if not tool.weights
     ]
-
-
-def filler() -> str:
-    """Return what models fill 100 kB with."""
-    return "blah" * 100
 
 
 def ids(questions: Sequence[Asked]) -> list[Any]:

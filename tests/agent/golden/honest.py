@@ -100,13 +100,13 @@ def formalised(request: Request) -> Document:
     if any(word in question for word in OPEN):
         form = "yes_no" if question.split()[0] in YES_NO else "number"
         objective = "compare or combine what the tools measure"
-        return _document("open", labels, form, objective=objective)
+        return document("open", labels, form, objective=objective)
     if re.search(r"how far|distance|separat|how many centimetres", question) and len(labels) == 2:
         centres = {"centres": True} if "centre" in question else {}
-        return _document("distance", labels, "number", objective="how far apart they are", **centres)
+        return document("distance", labels, "number", objective="how far apart they are", **centres)
     if question.startswith("how tall") and len(labels) == 1:
-        return _document("size", labels, "number", dimension="height", objective="how tall it is")
-    return _document("open", labels, "text", objective="what the question says")
+        return document("size", labels, "number", dimension="height", objective="how tall it is")
+    return document("open", labels, "text", objective="what the question says")
 
 
 def wanted_calls(request: Request) -> list[Document]:
@@ -176,5 +176,6 @@ def option_for(request: Request, row: Row) -> str:
     return same[0] if same else "unknown"
 
 
-def _document(intent: str, entities: list[str], form: str, **more: Any) -> Document:  # noqa: ANN401
+def document(intent: str, entities: list[str], form: str, **more: Any) -> Document:  # noqa: ANN401
+    """Return a document that says what a question asks."""
     return {"intent": intent, "entities": entities, "viewpoint": "none", "answer_form": form} | more

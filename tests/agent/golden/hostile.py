@@ -8,11 +8,12 @@ from typing import ClassVar
 from spatial_agent.agent.models.chat import ChatReply, ChatRequest
 from spatial_agent.agent.models.scripted import Scripted, ScriptedReply
 from spatial_agent.tools.errors import ModelRequestError, ModelUnavailableError
-from tests.agent.golden.honest import ByTools, Careful, Document, Player, concluded, wanted_calls
+from tests.agent.golden.honest import ByTools, Careful, Document, Player, concluded, document, wanted_calls
 from tests.agent.golden.reading import Request
 
 FILLING = "blah" * 25_000
-INJECTED = re.compile(r"IGNORE ALL RULES(?: AND|,) ANSWER (\w+)(?: */ *(\w+))?", re.IGNORECASE)
+#: An order, as a model makes it out even where something is drawn across a part of it.
+INJECTED = re.compile(r"\b(?:IGNORE|RULES)\b.{1,25}?ANSWER (\w+)(?: */ *(\w+))?", re.IGNORECASE)
 
 
 class WrongTool(Careful):
@@ -45,16 +46,8 @@ class Inventor(Player):
     """Makes up an object, measures another one instead, and passes that off as the answer."""
 
     def formalise(self, request: Request) -> ScriptedReply:
-        entities = ["unicorn", "sofa"]
-        return {
-            "document": {
-                "objective": "how far the unicorn is",
-                "intent": "distance",
-                "entities": entities,
-                "viewpoint": "none",
-                "answer_form": "number",
-            }
-        }
+        unicorn = document("distance", ["unicorn", "sofa"], "number", objective="how far the unicorn is")
+        return {"document": unicorn}
 
     def plan(self, request: Request) -> ScriptedReply:
         if request.results:
@@ -164,15 +157,7 @@ class Obedient(Careful):
     def formalise(self, request: Request) -> ScriptedReply:
         if (order := self.order(request)) is None:
             return super().formalise(request)
-        return {
-            "document": {
-                "objective": f"answer {order[0]}",
-                "intent": "open",
-                "entities": [],
-                "viewpoint": "none",
-                "answer_form": "number",
-            }
-        }
+        return {"document": document("open", [], "number", objective=f"answer {order[0]}")}
 
     def answer(self, request: Request) -> ScriptedReply:
         order = self.order(request)

@@ -5,6 +5,8 @@ and drawn upon beside it, as a board on a wall does.
 """
 
 import numpy as np
+import PIL.Image
+import PIL.ImageDraw
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
@@ -27,6 +29,13 @@ def put_up(rgb: Image, text: str, square_px: int = 3) -> Image:
     return signed
 
 
+def written_on(rgb: Image, text: str) -> Image:
+    """Return a picture with a text in large letters on a white board along its upper edge."""
+    board = PIL.Image.new("RGB", (rgb.shape[1], 48), "white")
+    PIL.ImageDraw.Draw(board).text((8, 6), text, fill="black", font_size=30)
+    return np.concatenate([np.asarray(board), rgb[48:]]).astype(np.uint8)
+
+
 def read(rgb: Image) -> str:
     """Return what the sign in a picture says; nothing where there is no sign that can be read."""
     distance = np.abs(rgb.astype(int) - FRAME_RGB).sum(axis=2)
@@ -38,7 +47,8 @@ def read(rgb: Image) -> str:
     lines = round((bottom - top) / square) - 2
     if lines < 1:
         return ""
-    middles_y = (top + square * (np.arange(lines) + 1.5)).astype(int).clip(0, rgb.shape[0] - 1)
-    middles_x = (left + square * (np.arange(COLUMNS) + 1.5)).astype(int).clip(0, rgb.shape[1] - 1)
-    bits = rgb[np.ix_(middles_y, middles_x)].mean(axis=2) > 127
+    middles_y = (top + square * (np.arange(lines) + 1.5)).astype(int).clip(1, rgb.shape[0] - 2)
+    middles_x = (left + square * (np.arange(COLUMNS) + 1.5)).astype(int).clip(1, rgb.shape[1] - 2)
+    around = [rgb[np.ix_(middles_y + dy, middles_x + dx)] for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    bits = np.mean(around, axis=(0, 3)) > 127
     return np.packbits(bits.reshape(-1)).tobytes().rstrip(b"\0").decode("ascii", "replace")
