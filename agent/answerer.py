@@ -197,9 +197,7 @@ def in_form(task: SpatialTask, answer: Answer, sentence: str) -> Answer:
         matched = match_option(task.options, answer.value, answer.unit)
         if matched is None:
             offered = "; ".join(f"{option.letter}. {option.text}" for option in task.options)
-            return abstain(
-                f"measured {answer.value!r}, which is none of the options ({offered})", answer.evidence
-            )
+            return abstain(f"{sentence.rstrip()} That is none of the options ({offered})", answer.evidence)
         return replace(answer, text=matched.letter, choice=matched.letter)
     if is_bare(task, answer):
         decimals = task.decimals or 0

@@ -88,7 +88,6 @@ def _with_limits(answer: Answer, state: AgentState) -> Answer:
     stopped = state["stopped"]
     if not stopped:
         return answer
-    if answer.abstained:
-        # What the tools said is more to the point than that there were no more of them.
-        return answer if state["failures"] or answer.evidence else abstain(stopped)
+    if answer.abstained and not state["failures"] and not answer.evidence:
+        return abstain(stopped)
     return replace(answer, degraded=(*answer.degraded, stopped))

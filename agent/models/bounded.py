@@ -1,6 +1,8 @@
-"""What every reply is held to before anybody works with it: text that can be written down, JSON that ends."""
+"""What every reply is held to before anybody works with it: text that can be written down, JSON that is."""
 
 import asyncio
+import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,6 +20,8 @@ from spatial_agent.tools.errors import BudgetExceededError
 
 #: Deepest nesting of arguments and documents; ours need four.
 DEEPEST = 32
+#: Longest name of a tool, and longest arguments as text, characters; programs are the longest.
+MOST_NAME, MOST_ARGUMENTS = 200, 40_000
 TOO_DEEP = f"it is nested deeper than {DEEPEST} levels; write it flat"
 
 
@@ -82,11 +86,16 @@ def plain(reply: ChatReply) -> ChatReply:
 
 
 def _plain_request(request: ToolRequest) -> ToolRequest:
-    named = replace(request, id=_whole(request.id), tool=_whole(request.tool))
+    named = replace(request, id=_whole(request.id)[:MOST_NAME], tool=_whole(request.tool)[:MOST_NAME])
     if _is_deep(dict(request.arguments)):
         return replace(named, arguments={}, problem=TOO_DEEP)
+    arguments = _cleaned(dict(request.arguments))
+    length = len(json.dumps(arguments))
+    if length > MOST_ARGUMENTS:
+        why = f"its arguments are {length} characters long, at most {MOST_ARGUMENTS} are read; write less"
+        return replace(named, arguments={}, problem=why)
     problem = None if request.problem is None else _whole(request.problem)
-    return replace(named, arguments=_cleaned(dict(request.arguments)), problem=problem)
+    return replace(named, arguments=arguments, problem=problem)
 
 
 def _is_deep(value: Json) -> bool:
@@ -103,6 +112,8 @@ def _is_deep(value: Json) -> bool:
 def _cleaned(value: Json) -> Json:
     if isinstance(value, str):
         return _whole(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, Mapping):
         return {_whole(str(name)): _cleaned(item) for name, item in value.items()}
     return [_cleaned(item) for item in value] if isinstance(value, list) else value
