@@ -194,8 +194,9 @@ def _at_the_place(found: re.Match[str], before: Before) -> Iterator[str]:
     for entity in (*before.task.entities, *against)[::-1]:
         for word in SAME_PLACE.get(found["word"], (found["word"],)):
             pattern = re.compile(rf"\b{word} {ARTICLE}{re.escape(entity.phrase)}(?![\w-])")
-            if pattern.search(before.text):
-                yield f"{pattern.sub(lambda _, word=word: f'{word} {what}', before.text, count=1)}?"
+            if found_there := pattern.search(before.text):
+                start, end = found_there.span()
+                yield f"{before.text[:start]}{word} {what}{before.text[end:]}?"
 
 
 def _seen_from_there(text: str, before: Before) -> Iterator[str]:

@@ -250,16 +250,18 @@ def _steps(frames: FrameSet, every: Every) -> list[range]:
 def _length(every: Every) -> tuple[float, bool]:
     """Return the length of a step, and whether it is in seconds."""
     text = f"{every} frames" if isinstance(every, int) else " ".join(every.casefold().split())
-    if found := FRAMES.fullmatch(text):
-        number, unit = float(found[1] or 1), "frame"
-    else:
-        said = read_quantity(text) or read_quantity(f"1 {text}")
-        number, unit = (said.value, said.unit) if said else (0.0, None)
-    if number <= 0 or unit not in ("frame", "s"):
+    in_frames = FRAMES.fullmatch(text)
+    said = read_quantity(text) or read_quantity(f"1 {text}")
+    number = 0.0
+    if in_frames:
+        number = float(in_frames[1] or 1)
+    elif said and said.unit == "s":
+        number = said.value
+    if number <= 0.0:
         raise InvalidValueError(
             f"every: expected 'frame', 'second', '5 frames', '0.5 s' or a number of frames, got {every!r}"
         )
-    return number, unit == "s"
+    return number, in_frames is None
 
 
 def _notes(frames: FrameSet, question: str, *, several: bool) -> tuple[str, ...]:

@@ -18,8 +18,8 @@ Array = NDArray[np.float64]
 CLEAR_M = 0.25
 #: What is lower is stepped over, what begins this far above the eye is walked under, metres.
 STEP_OVER_M, OVERHEAD_M = 0.10, 0.15
-#: Places are tried this far apart at first, and round the best ones, metres; and this many at first.
-COARSE_M, FINE_M, MOST_PLACES = 0.20, 0.05, 700
+#: About this many places are tried at first, and places this far apart round the best ones, metres.
+FIRST_PLACES, FINE_M = 600, 0.05
 #: A camera stood where floor this near to it is free, metres.
 NEAR_CAMERA_M = 0.6
 
@@ -76,7 +76,7 @@ class FreeFloor:
     @property
     def coarse_m(self) -> float:
         """How far apart places are tried at first, metres."""
-        return max(COARSE_M, float(np.sqrt(self._free.area / MOST_PLACES)))
+        return max(FINE_M, float(np.sqrt(self._free.area / FIRST_PLACES)))
 
     def places_m(self, step_m: float) -> Array:
         """Return eyes over the free floor on a grid, shape (N, 3)."""

@@ -70,10 +70,10 @@ class Sight:
         return inside
 
     @cached_property
-    def _near_room(self) -> "BaseGeometry":
+    def _near_room(self) -> "BaseGeometry | None":
         import shapely
 
-        near: BaseGeometry = shapely.buffer(self._outline, OUTLINE_M)
+        near = shapely.buffer(self._outline, OUTLINE_M)
         shapely.prepare(near)
         return near
 

@@ -1,5 +1,6 @@
 """A chair is pushed away from a table while a camera films; the truth of every frame follows by formula."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -69,8 +70,8 @@ class Measures:
         source: Source,
         question: str,
         *,
-        options: tuple[str, ...] = (),
-        dialogue: tuple[Exchange, ...] = (),
+        options: Sequence[str] = (),
+        dialogue: Sequence[Exchange] = (),
     ) -> Answer:
         task = parse(question)
         assert isinstance(source, FrameSet)
@@ -78,7 +79,10 @@ class Measures:
         scene = build_scene(source, RecordedInstances())
         names = [entity.phrase for entity in task.entities]
         try:
-            finding = distance(scene, *names) if task.intent == "distance" else size(scene, *names, "height")
+            if task.intent == "distance":
+                finding = distance(scene, names[0], names[1])
+            else:
+                finding = size(scene, names[0], "height")
         except ToolError as error:
             failure = {"call_id": "c1", "tool": task.intent, "error": "ToolError", "message": str(error)}
             return answer_task(task, [], [failure], {})
@@ -89,8 +93,8 @@ class Measures:
         source: Source,
         question: str,
         *,
-        options: tuple[str, ...] = (),
-        dialogue: tuple[Exchange, ...] = (),
+        options: Sequence[str] = (),
+        dialogue: Sequence[Exchange] = (),
     ) -> Answer:
         return self.ask(source, question)
 
@@ -103,8 +107,8 @@ class Counts(Measures):
         source: Source,
         question: str,
         *,
-        options: tuple[str, ...] = (),
-        dialogue: tuple[Exchange, ...] = (),
+        options: Sequence[str] = (),
+        dialogue: Sequence[Exchange] = (),
     ) -> Answer:
         parse(question)
         assert isinstance(source, FrameSet)

@@ -1,8 +1,9 @@
 """Where to look from next: as good as the best of very many cameras, from where somebody can stand.
 
 Tolerance: in rooms of solid things the chosen camera newly sees at least 90 % of what the best of all does,
-or at most a tenth of a face less; among chairs and tables, through whose legs one sees while boxes hide all
-that is behind them, at least 75 %, or at most half a face less.
+or at most 0.15 of a face less, because a face is seven lines of places here and nine there; among chairs and
+tables, through whose legs one sees while boxes hide all that is behind them, at least 75 %, or at most half a
+face less.
 """
 
 from dataclasses import replace
@@ -62,7 +63,7 @@ def check(of: SyntheticRoom, number: int, share: float, faces: float) -> None:
 def test_among_solid_things_the_chosen_camera_is_as_good_as_the_best_of_all(
     seed: int | None, number: int
 ) -> None:
-    check(room(seed, solid=True), number, 0.9, 0.1)
+    check(room(seed, solid=True), number, 0.9, 0.15)
 
 
 @pytest.mark.slow
@@ -71,7 +72,7 @@ def test_every_thing_of_a_solid_room_has_a_camera_as_good_as_the_best(seed: int 
     of = room(seed, solid=True)
     for number in range(len(of.objects)):
         if best_of_all(of, ~seen(of, number), number) > 0.2:
-            check(of, number, 0.9, 0.1)
+            check(of, number, 0.9, 0.15)
 
 
 @pytest.mark.slow
