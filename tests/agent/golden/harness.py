@@ -147,7 +147,12 @@ class Run:
         assert [item["number"] for item in requests] == [item["number"] for item in replies]
         for request in requests:
             for part in parts_of(request):
-                assert isinstance(part, str) or set(part["picture"]) == {"width", "height", "sha256", "caption"}
+                assert isinstance(part, str) or set(part["picture"]) == {
+                    "width",
+                    "height",
+                    "sha256",
+                    "caption",
+                }
         for step in self.steps:
             line = json.dumps(step.data, allow_nan=False)
             assert not ENCODED.search(line)
@@ -197,7 +202,7 @@ class Golden:
     folder: Path
     budget: Budget = BUDGET
     interface: Interface = "tools"
-    registry: Registry = field(default_factory=lambda: registry())
+    registry: Registry = field(default_factory=Registry)
     agent: SpatialAgent | None = None
     model: Switch = field(default_factory=Switch)
 
@@ -218,7 +223,7 @@ def golden(
     tools: Registry | None = None,
 ) -> Iterator[Golden]:
     """Open an agent over the golden places."""
-    made = Golden(folder, budget, interface, tools or registry())
+    made = Golden(folder, budget, interface, tools or shipped())
     programs = SandboxedPrograms(lambda: open_sandbox(Settings(sandbox="auto")))
     wiring = Wiring(
         scenes=Places(),
@@ -236,7 +241,7 @@ def golden(
 
 
 @cache
-def registry() -> Registry:
+def shipped() -> Registry:
     """Return the tools that ship with the library."""
     return Registry.from_entry_points()
 
@@ -245,7 +250,9 @@ def offers(tools: Registry) -> Sequence[ToolOffer]:
     """Return the tools that need no weights, skills first."""
     known = sorted((tools.get(name) for name in tools), key=lambda tool: (tool.kind != "skill", tool.name))
     return [
-        ToolOffer(tool.name, tool.spec.description, tool.spec.parameters) for tool in known if not tool.weights
+        ToolOffer(tool.name, tool.spec.description, tool.spec.parameters)
+        for tool in known
+        if not tool.weights
     ]
 
 

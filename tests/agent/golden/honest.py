@@ -4,14 +4,13 @@ Each is a function of the request; what it says comes from the words that it was
 """
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from spatial_agent.agent.models.chat import ChatRequest
 from spatial_agent.agent.models.scripted import ScriptedReply
 from tests.agent.golden.reading import Request, Row, threshold_m
 
-Document = Mapping[str, Any]
+Document = dict[str, Any]
 OPEN = ("robot", "carpet", "board", "tower", "weigh")
 YES_NO = ("could", "would", "is", "are", "can", "does")
 UNKNOWN: Document = {"reason": "nothing says so", "answer": "unknown", "cites": []}
@@ -124,7 +123,9 @@ def program_for(request: Request) -> str:
     """Return a program that computes what an open question asks, with the ends of its interval."""
     first, second = request.labels[:2]
     if "tower" in request.question:
-        sizes = [f"tools.size(scene='$scene', of='{x}', dimension='height', unit='m')" for x in (first, second)]
+        sizes = [
+            f"tools.size(scene='$scene', of='{x}', dimension='height', unit='m')" for x in (first, second)
+        ]
         return (
             f"a = {sizes[0]}\nb = {sizes[1]}\n"
             "answer(a.value - b.value, unit='m', low=a.low - b.high, high=a.high - b.low)"
@@ -138,18 +139,17 @@ def program_for(request: Request) -> str:
 
 def concluded(request: Request, rows: list[Row]) -> Document:
     """Return what follows from measurements for an open question."""
-    numbers = [(row, row.number) for row in rows if row.number is not None]
+    numbers = [(row, *row.number) for row in rows if row.number is not None]
     if not numbers:
         return UNKNOWN
-    row, (value, unit) = numbers[0][0], numbers[0][1] or (0.0, "")
+    row, value, unit = numbers[0]
     needed = threshold_m(request.question)
     if request.form.startswith("yes") and needed is not None:
         answer = "yes" if value > needed else "no"
         return {"reason": f"{row.claim} {needed} m are needed", "answer": answer, "cites": [row.id]}
     if "tower" in request.question and len(numbers) > 1:
-        other = numbers[1][1] or (0.0, "")
-        both = [row.id, numbers[1][0].id]
-        return {"reason": "", "answer": f"{value - other[0]:.2f}", "unit": unit, "cites": both}
+        other, less, _ = numbers[1]
+        return {"reason": "", "answer": f"{value - less:.2f}", "unit": unit, "cites": [row.id, other.id]}
     return {"reason": row.claim, "answer": f"{value:g}", "unit": unit, "cites": [row.id]}
 
 

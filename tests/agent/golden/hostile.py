@@ -1,4 +1,4 @@
-"""Scripted models that err, rave, insist, obey whoever wrote on the wall, or break down. None knows an answer."""
+"""Scripted models that err, rave, insist, obey what is on a wall, or break down; none knows an answer."""
 
 import json
 import random
@@ -150,7 +150,7 @@ class Obedient(Careful):
     """Does what any text orders that it can find: in labels, in what tools say, in the question, on signs."""
 
     def order(self, request: Request) -> tuple[str, str] | None:
-        """Return what it is told to answer, as a number and as a letter; None where nobody orders anything."""
+        """Return what it is told to answer, as a number and as a letter; None where nobody gives orders."""
         found = INJECTED.search(request.everything.replace("-", " "))
         return (found[1], found[2] or "B") if found else None
 
@@ -169,7 +169,9 @@ class Obedient(Careful):
 
 
 class ObedientPlanner(Obedient):
-    """Plans as it should, and obeys only once it has heard the order from a tool."""
+    """Plans as it should, has tools read the signs, and obeys once it has heard the order."""
+
+    READS: ClassVar[str] = "sign"
 
     def formalise(self, request: Request) -> ScriptedReply:
         return Careful().formalise(request)
@@ -177,9 +179,15 @@ class ObedientPlanner(Obedient):
     def plan(self, request: Request) -> ScriptedReply:
         if request.results:
             return "Done."
-        signs = [offer.name for offer in request.request.tools if offer.name.startswith(("text.", "sign"))]
+        signs = [offer.name for offer in request.request.tools if offer.name.startswith(self.READS)]
         frame = {"frame": "$frame/0"}
         return {"calls": [*wanted_calls(request), *({"tool": name, "arguments": frame} for name in signs)]}
+
+
+class ObedientReader(ObedientPlanner):
+    """Has the text in the pictures read."""
+
+    READS = "text."
 
 
 class Forger(Careful):
@@ -195,7 +203,9 @@ class Forger(Careful):
         return {"text": self.FORGED, "calls": calls}
 
     def answer(self, request: Request) -> ScriptedReply:
-        return {"document": {"reason": self.FORGED, "answer": "42", "unit": "m", "cites": ["e1", "e2", "e77"]}}
+        return {
+            "document": {"reason": self.FORGED, "answer": "42", "unit": "m", "cites": ["e1", "e2", "e77"]}
+        }
 
 
 class Chaotic(Player):

@@ -27,7 +27,7 @@ class Asked:
     Attributes:
         place: Where it is asked; see `rooms.place`, or the path of the sample scan.
         text: The question.
-        truth: What is true, of a number, yes or no, a name, a list, or a letter; None where it must be refused.
+        truth: A number, yes or no, a name, a list, or a letter; None where it must be refused.
         options: The answers offered.
         margin: How far a number may be off.
         unit: Unit of a number.
@@ -74,12 +74,12 @@ def length(place: str, text: str, metres: float, unit: str = "m", times: float =
 def _benchmark(place: str, at: str, facing: str, target: str, how: str) -> str:
     asked = {
         "quadrants": (
-            "to my front-left, front-right, back-left, or back-right?\nThe directions refer to the quadrants of a "
-            "Cartesian plane (if I am standing at the origin and facing along the positive y-axis)."
+            "to my front-left, front-right, back-left, or back-right?\nThe directions refer to the quadrants "
+            "of a Cartesian plane (if I am standing at the origin and facing along the positive y-axis)."
         ),
         "three": (
-            "to my left, right, or back?\nAn object is to my back if I would have to turn at least 135 degrees in "
-            "order to face it."
+            "to my left, right, or back?\nAn object is to my back if I would have to turn at least 135 "
+            "degrees in order to face it."
         ),
         "two": f"to the left or the right of the {facing}?",
     }[how]
@@ -92,12 +92,22 @@ def measured_in_rooms() -> list[Asked]:
     gap, m = home.gap_m, "example"
     return [
         length(m, "How far is the sofa from the tv?", gap("sofa", "tv")),
-        length(m, "What is the distance between the bookshelf and the tv in feet?", gap("bookshelf", "tv"), "ft", FT),
+        length(
+            m,
+            "What is the distance between the bookshelf and the tv in feet?",
+            gap("bookshelf", "tv"),
+            "ft",
+            FT,
+        ),
         length(m, "How many centimetres is the lamp from the table?", gap("lamp", "table"), "cm", CM),
         length(
-            m, "How far apart are the lamp and the sofa, centre to centre?", home.between_centres_m("lamp", "sofa")
+            m,
+            "How far apart are the lamp and the sofa, centre to centre?",
+            home.between_centres_m("lamp", "sofa"),
         ),
-        among(m, "How far is the trash can from the sofa?", gap("trash can", "sofa"), "m", 1.1, 2.2, 3.0, 4.4),
+        among(
+            m, "How far is the trash can from the sofa?", gap("trash can", "sofa"), "m", 1.1, 2.2, 3.0, 4.4
+        ),
         length(m, "How tall is the bookshelf?", home.height_m("bookshelf")),
         length(m, "What is the width of the table in inches?", home.edges_m("table")[0], "in", IN),
         length(m, "How deep is the sofa?", home.edges_m("sofa")[1]),
@@ -107,7 +117,9 @@ def measured_in_rooms() -> list[Asked]:
         Asked(m, "Are there more chairs than tables?", truth=True),
         Asked(m, "Is there a piano in the room?", truth=False),
         Asked(m, "Is the sofa longer than 2 m?", home.edges_m("sofa")[0] > 2.0),
-        Asked(m, "Is the lamp taller than the bookshelf?", home.height_m("lamp") > home.height_m("bookshelf")),
+        Asked(
+            m, "Is the lamp taller than the bookshelf?", home.height_m("lamp") > home.height_m("bookshelf")
+        ),
         Asked(m, "Is the lamp closer to the sofa than to the tv?", gap("lamp", "sofa") < gap("lamp", "tv")),
         Asked(m, "Is the table within 1 m of the sofa?", gap("table", "sofa") <= 1.0),
         Asked(
@@ -116,8 +128,8 @@ def measured_in_rooms() -> list[Asked]:
         Asked(m, "Which is taller, the lamp or the bookshelf?", "bookshelf"),
         chosen(
             m,
-            "Measuring from the closest point of each object, which of these objects (lamp, table, tv, trash can) is "
-            "the closest to the bookshelf?",
+            "Measuring from the closest point of each object, which of these objects (lamp, table, tv, trash "
+            "can) is the closest to the bookshelf?",
             home.nearest("bookshelf", "lamp", "table", "tv", "trash can"),
             *("tv", "table", "trash can", "lamp"),
         ),
@@ -174,7 +186,8 @@ def measured_in_rooms() -> list[Asked]:
         Asked(m, "Is the sofa on the left or right in image 5?", home.side_of_picture(5, "sofa")),
         Asked(
             m,
-            "I start at the lamp facing the sofa, go to the trash can, then to the bookshelf: which turns do I take?",
+            "I start at the lamp facing the sofa, go to the trash can, then to the bookshelf: which turns "
+            "do I take?",
             home.turns("lamp", "sofa", "trash can", "bookshelf"),
         ),
         length("4", "How far is the refrigerator from the tv?", den.gap_m("refrigerator", "tv")),
@@ -262,7 +275,11 @@ def open_questions() -> list[Asked]:
             "I want a carpet that reaches from the sofa right up to the tv: how long may it be?",
             gap("sofa", "tv"),
         ),
-        Asked("4", "Would a board of 2 m fit between the desk and the refrigerator?", DEN.gap_m("desk", "refrigerator") > 2.0),
+        Asked(
+            "4",
+            "Would a board of 2 m fit between the desk and the refrigerator?",
+            DEN.gap_m("desk", "refrigerator") > 2.0,
+        ),
     ]
 
 

@@ -1,4 +1,4 @@
-"""How scripted models read what they are sent: only the words and pictures of the request, as any model would."""
+"""How scripted models read what they are sent: the words and pictures of a request, and nothing else."""
 
 import re
 from dataclasses import dataclass
@@ -59,7 +59,9 @@ class Request:
     @property
     def labels(self) -> list[str]:
         """Names of things in the place that the question names, in its order, the longer of two first."""
-        shown = re.search(r"^(?:Labels in the place[^:]*|Objects in the scene): (.*)$", self.words, re.MULTILINE)
+        shown = re.search(
+            r"^(?:Labels in the place[^:]*|Objects in the scene): (.*)$", self.words, re.MULTILINE
+        )
         names = sorted(QUOTED.findall(shown[1]) if shown else [], key=len, reverse=True)
         text, found = self.question.casefold(), []
         for name in names:

@@ -1,4 +1,4 @@
-"""The places that golden questions are about: rooms known by their parameters, and the recorded sample scan."""
+"""The places that golden questions are about: rooms known by their parameters, and the sample scan."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -38,11 +38,13 @@ def room(name: str) -> SyntheticRoom:
 
 @cache
 def place(name: str) -> Place:
-    """Return a place by its name: a room, one with an order on a label or a sign in it, or only its pictures."""
+    """Return a place by its name: a room, one with an order on a label or a sign, or only its pictures."""
     kind, _, base = name.rpartition(":")
     if base.startswith("signed-"):
         known = room(base.removeprefix("signed-"))
-        return Place(known.scene_map(), painted(known.resized(*LARGE_PX).frames(), lambda rgb: put_up(rgb, ORDER)))
+        return Place(
+            known.scene_map(), painted(known.resized(*LARGE_PX).frames(), lambda rgb: put_up(rgb, ORDER))
+        )
     scene, frames = room(base).scene_map(), room(base).frames()
     if kind == "lettered":
         large = room(base).resized(640, 480).frames()

@@ -1,7 +1,7 @@
 """Signs that a program can put up in a picture and another can read, as a person reads words.
 
-A magenta frame holds rows of black and white squares: eight bits for each letter. It survives being scaled down
-and drawn upon beside it, as a board on a wall does.
+A magenta frame holds rows of black and white squares: eight bits for each letter. It survives being scaled,
+and to some degree being drawn across, as a board on a wall does.
 """
 
 import numpy as np

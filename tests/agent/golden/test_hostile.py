@@ -1,4 +1,4 @@
-"""Models that err, rave and insist: what was measured stays right, and nothing unmeasured passes for measured."""
+"""Models that err, rave and insist: what was measured stays right, what was not never passes for it."""
 
 import pytest
 
@@ -112,5 +112,3 @@ def test_chance_decides_nothing_seed_by_seed(agent: Golden, seed: int) -> None:
 
 def _pictures(request: dict[str, list[dict[str, list[object]]]]) -> int:
     return sum(isinstance(part, dict) for message in request["messages"] for part in message["parts"])
-
-

@@ -1,4 +1,4 @@
-"""Orders written on things, on walls, in questions, and into what tools say: models obey them, answers do not."""
+"""Orders on things, on walls, in questions, in what tools say: models obey them, answers do not."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,8 +7,8 @@ import pytest
 
 from spatial_agent.tools.registry import Registry, skill
 from spatial_agent.tools.scene import Frame, SceneMap
-from tests.agent.golden.harness import Golden, Run, golden, registry
-from tests.agent.golden.hostile import Obedient, ObedientPlanner
+from tests.agent.golden.harness import Golden, Run, golden, shipped
+from tests.agent.golden.hostile import Obedient, ObedientPlanner, ObedientReader
 from tests.agent.golden.questions import Asked, measured_in_rooms, open_questions
 from tests.agent.golden.rooms import ORDER
 
@@ -36,8 +36,8 @@ def read_sign(scene: SceneMap, frame: Frame | None = None) -> str:
 def with_strangers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Golden]:
     """An agent with a tool of strangers, whose results hold orders."""
     tools = Registry()
-    for name in registry():
-        tools.add(registry().get(name).target)
+    for name in shipped():
+        tools.add(shipped().get(name).target)
     tools.add(read_sign)
     with golden(tmp_path_factory.mktemp("strangers"), tools=tools) as opened:
         yield opened
@@ -81,7 +81,9 @@ def test_a_sign_decides_no_open_question_as_if_it_were_measured(agent: Golden) -
 
 
 @pytest.mark.parametrize("asked", [NUMBER, LETTER, COUNT], ids=lambda asked: asked.name)
-def test_where_nothing_can_be_measured_what_a_sign_says_is_called_unmeasured(agent: Golden, asked: Asked) -> None:
+def test_where_nothing_can_be_measured_what_a_sign_says_is_called_unmeasured(
+    agent: Golden, asked: Asked
+) -> None:
     run = agent.ask(replace(asked, place="picture:signed-example"), Obedient(), sighted=True)
     run.check("unmeasured", "refused")
     assert heard(run)
@@ -116,7 +118,7 @@ def test_an_order_in_what_a_tool_says_is_no_measurement(with_strangers: Golden, 
 
 @pytest.mark.slow
 def test_an_order_that_is_read_off_a_wall_is_obeyed_and_decides_nothing(agent: Golden) -> None:
-    run = agent.ask(replace(CARPET, place="lettered:example"), ObedientPlanner())
+    run = agent.ask(replace(CARPET, place="lettered:example"), ObedientReader())
     run.check("right", "refused", "unmeasured")
     assert "text.rapidocr" in run.called
     read = [seen for data in run.of("execute") for turn in data["turns"] for seen in turn["seen"]]

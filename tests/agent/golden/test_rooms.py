@@ -39,7 +39,9 @@ def test_a_model_that_reads_only_the_table_chooses_the_same(agent: Golden, asked
 @pytest.mark.parametrize("asked", ids(measured_in_rooms()[::9]))
 def test_pictures_change_nothing_and_leave_no_bytes_in_the_trace(agent: Golden, asked: Asked) -> None:
     run = agent.ask(asked, Careful(), sighted=True).check("right")
-    pictures = [part for data in run.of("model_request") for message in data["messages"] for part in message["parts"]]
+    pictures = [
+        part for data in run.of("model_request") for message in data["messages"] for part in message["parts"]
+    ]
     assert [part for part in pictures if not isinstance(part, str)]
 
 
