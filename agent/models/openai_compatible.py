@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -96,8 +97,9 @@ class OpenAICompatible:
 
     @property
     def name(self) -> str:
-        """Name for traces and people, without address and key."""
-        return f"openai:{self._model}"
+        """Name for traces and people, without address and key, and without the folders of a local model."""
+        is_folder = self._model.startswith("/")
+        return f"openai:{PurePosixPath(self._model).name if is_folder else self._model}"
 
     @property
     def limits(self) -> ModelLimits:

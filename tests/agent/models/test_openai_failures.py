@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -146,7 +146,7 @@ def first_half(server: Server) -> list[str]:
     return [json.dumps(chunk) for chunk in server.chunks(Says("One two three."), {})][:3]
 
 
-STREAMS = {
+STREAMS: dict[str, Callable[[Server], Response]] = {
     "ends early": lambda server: event_stream(first_half(server)),
     "is cut": lambda server: event_stream(first_half(server), is_cut=True),
     "has an error": lambda server: event_stream(

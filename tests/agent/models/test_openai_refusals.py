@@ -1,7 +1,7 @@
 """What a server does not take is found out once, gone round, and remembered."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -31,7 +31,7 @@ from tests.agent.models.dialects.openai_server import refuse
 from tests.agent.models.dialects.served import Refusal, Says, Serve, Server, serving
 
 TEXT_CALL = Says('<tool_call>\n{"name": "distance", "arguments": {"a": "sofa"}}\n</tool_call>')
-WITHOUT_TOOLS = {
+WITHOUT_TOOLS: dict[str, Callable[[], Server]] = {
     "vllm": lambda: VllmServer(has_tool_parser=False),
     "llama.cpp": lambda: LlamaCppServer(has_jinja=False),
     "llama.cpp grammar": lambda: LlamaCppServer(grammar_fails=True),

@@ -66,9 +66,10 @@ async def at_once(_seconds: float) -> None:
     """Wait no time at all."""
 
 
-def model_of(server: Server, name: str = "gpt-test", **more: Any) -> OpenAICompatible:  # noqa: ANN401
-    more = {"pause": at_once, "timeout_s": 20.0} | more
-    return OpenAICompatible(name, server.url, KEY, **more)
+def model_of(server: Server, **more: Any) -> OpenAICompatible:  # noqa: ANN401
+    """Return the model of a server, which waits for nothing."""
+    usual: dict[str, Any] = {"pause": at_once, "timeout_s": 20.0}
+    return OpenAICompatible("gpt-test", server.url, KEY, **usual | more)
 
 
 def with_model(model: OpenAICompatible, use: Callable[[OpenAICompatible], Awaitable[Result]]) -> Result:

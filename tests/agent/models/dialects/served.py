@@ -64,12 +64,21 @@ class Refusal(Exception):
 
 @dataclass
 class Server:
-    """One dialect, served; the base refuses nothing."""
+    """One dialect, served; the base refuses nothing.
 
-    says: list[Says | Response | Refusal] = field(default_factory=list)
+    Attributes:
+        says: What it answers, one after the other, to requests that it does not refuse; then "Yes.".
+        received: Bodies of all requests.
+        headers: Headers of all requests.
+        url: Where it is served.
+        said: How many of its answers were given.
+    """
+
+    says: Sequence[Says | Response | Refusal] = ()
     received: list[Body] = field(default_factory=list)
     headers: list[Mapping[str, str]] = field(default_factory=list)
     url: str = ""
+    said: int = 0
 
     def check(self, body: Body, headers: Mapping[str, str]) -> None:
         """Raise a refusal of what the real server does not take."""
@@ -123,7 +132,8 @@ class Server:
         self.headers.append(dict(request.headers))
         try:
             self.check(body, request.headers)
-            says = self.says.pop(0) if self.says else Says("Yes.")
+            says = self.says[self.said] if self.said < len(self.says) else Says("Yes.")
+            self.said += 1
             if isinstance(says, Refusal):
                 raise says
         except Refusal as refusal:
