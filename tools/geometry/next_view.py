@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spatial_agent.tools.geometry.free_floor import FreeFloor
 from spatial_agent.tools.geometry.projection import in_view, project
-from spatial_agent.tools.geometry.sight_lines import Sight
+from spatial_agent.tools.geometry.sight_lines import SightLines
 from spatial_agent.tools.geometry.viewpoint import camera_towards
 from spatial_agent.tools.scene import CameraIntrinsics, CameraPose, OrientedBox, SceneMap, SceneObject
 
@@ -88,12 +88,11 @@ class View:
 
 def unseen(scene: SceneMap, items: Sequence[SceneObject]) -> Unseen:
     """Return what no frame has seen of some objects; given boxes are known whole."""
-    sight = Sight(scene)
     parts = []
     for number, item in enumerate(items):
         places_m, outward = face_places(item.box)
         face = np.repeat(np.arange(6), FACE_CELLS**2)
-        weight = _unseen_weight(item, _predicted(scene, sight, places_m), face)
+        weight = _unseen_weight(item, _predicted(scene, places_m), face)
         parts.append((places_m, outward, weight, np.full(len(face), number), face))
     joined = [np.concatenate(part) for part in zip(*parts, strict=True)]
     return Unseen(tuple(items), joined[0], joined[1], joined[2], joined[3], joined[4])
@@ -144,10 +143,10 @@ class _Search:
     """Judges places to look from."""
 
     def __init__(self, scene: SceneMap, missing: Unseen, lens: CameraIntrinsics) -> None:
-        self._sight = Sight(scene)
         self._missing = missing
         self._lens = lens
         self._wanted = np.flatnonzero(missing.weight > 0.0)
+        self._lines = SightLines(scene, missing.places_m[self._wanted])
 
     def among(self, eyes_m: Array, least: float = 0.0) -> list[View]:
         """Return the best views from some eyes, shape (N, 3), best first, that gain at least about `least`.
@@ -202,12 +201,10 @@ class _Search:
 
     def _open(self, eye_m: Array) -> Flags:
         """Return which unseen places an eye reaches, wherever it looks."""
-        places_m = self._missing.places_m[self._wanted]
-        ranges_m = np.linalg.norm(places_m - eye_m, axis=1)
-        near = (ranges_m >= NEAREST_M) & (ranges_m <= FARTHEST_M)
+        ranges_m = np.linalg.norm(self._missing.places_m[self._wanted] - eye_m, axis=1)
         open_ = np.zeros(len(self._missing.weight), bool)
-        if near.any():
-            open_[self._wanted[near]] = self._sight.reaches(eye_m, places_m[near])
+        in_range = (ranges_m >= NEAREST_M) & (ranges_m <= FARTHEST_M)
+        open_[self._wanted] = in_range & self._lines.reached(eye_m)
         return open_
 
     def _targets(self, open_: Flags) -> Iterator[Array]:
@@ -229,14 +226,13 @@ def _in_picture(lens: CameraIntrinsics, pose: CameraPose, xyz_m: Array) -> Flags
     return in_view(lens, uv_px, z_m)
 
 
-def _predicted(scene: SceneMap, sight: Sight, places_m: Array) -> Flags:
+def _predicted(scene: SceneMap, places_m: Array) -> Flags:
     """Return which places the cameras of the scene should have seen."""
-    seen = np.zeros(len(places_m), bool)
+    lines, seen = SightLines(scene, places_m), np.zeros(len(places_m), bool)
     for camera in scene.cameras:
-        framed = ~seen
-        framed[framed] = _in_picture(camera.intrinsics, camera.pose, places_m[framed])
-        if framed.any():
-            seen[framed] = sight.reaches(camera.pose.position_m, places_m[framed])
+        framed = _in_picture(camera.intrinsics, camera.pose, places_m)
+        if (framed & ~seen).any():
+            seen |= framed & lines.reached(camera.pose.position_m)
     return seen
 
 

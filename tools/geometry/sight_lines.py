@@ -1,6 +1,5 @@
-"""Straight lines of sight among boxes and walls: what an eye reaches, and what is hidden from it."""
+"""Straight lines of sight among boxes and walls: which places an eye reaches, and which are hidden."""
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,65 +18,72 @@ Flags = NDArray[np.bool_]
 OUTLINE_M = 0.02
 #: A room whose outline has less of its hull than this has corners to look round.
 CONVEX_SHARE = 0.97
+#: Stands for no way at all along an axis, metres.
+NO_WAY_M = 1e-12
 
 
-class Sight:
-    """What boxes and walls hide from an eye."""
+class SightLines:
+    """Lines of sight to some places, from any eye.
 
-    def __init__(self, scene: SceneMap) -> None:
-        """Keep the boxes, and the outline of the room where it has corners to look round."""
+    The boxes of all objects hide what is behind and inside them; so do the walls, where the outline of the
+    room is known, and the floor, where up is.
+    """
+
+    def __init__(self, scene: SceneMap, places_m: Array) -> None:
+        """Look at the places, shape (N, 3), once from every box.
+
+        Args:
+            scene: The scene.
+            places_m: What is to be seen.
+        """
         boxes = [item.box for item in scene.objects]
+        self._places_m = places_m
         self._centres_m = np.array([box.centre_m for box in boxes]).reshape(-1, 3)
         self._axes = np.array([box.world_from_box for box in boxes]).reshape(-1, 3, 3)
-        self._half_m = np.array([box.extent_m / 2 for box in boxes]).reshape(-1, 3)
-        self._upright = scene.up is not None
-        self._outline = None if scene.room is None else outline(scene.room.polygon_m)
+        self._half_m = np.array([box.extent_m / 2 for box in boxes]).reshape(-1, 3).T[:, :, None]
+        # Axis first, because what follows takes the most or the least of three axes.
+        local_m = np.matmul(places_m - self._centres_m[:, None], self._axes)
+        self._local_m: Array = np.ascontiguousarray(np.moveaxis(local_m, 2, 0))
+        self._possible = np.ones(len(places_m), bool)
+        if scene.up is not None:
+            self._possible &= places_m[:, 2] >= 0.0
+        self._round_corners = self._within_walls(None if scene.room is None else scene.room.polygon_m)
 
-    def reaches(self, eye_m: Array, places_m: Array) -> Flags:
-        """Return which places, shape (N, 3), an eye sees, shape (N,)."""
-        open_ = ~self._blocked(eye_m, places_m)
-        if self._upright:
-            open_ &= places_m[:, 2] >= 0.0
-        if self._outline is not None and open_.any():
-            open_[open_] = self._in_room(eye_m, places_m[open_])
-        return open_
+    def reached(self, eye_m: Array) -> Flags:
+        """Return which of the places an eye, shape (3,), sees, shape (N,)."""
+        seen = self._possible & ~self._blocked(eye_m)
+        if self._round_corners is not None and seen.any():
+            seen[seen] = _covered(self._round_corners, eye_m, self._places_m[seen])
+        return seen
 
-    def _blocked(self, eye_m: Array, places_m: Array) -> Flags:
-        """Return where the way from the eye goes through a box."""
+    def _within_walls(self, polygon_m: Array | None) -> "BaseGeometry | None":
+        """Leave out places in the wall; return the room where walls may stand between two places in it."""
+        import shapely
+
+        room = outline(polygon_m)
+        if room is None:
+            return None
+        near = shapely.buffer(room, OUTLINE_M)
+        shapely.prepare(near)
+        self._possible &= shapely.contains_xy(near, self._places_m[:, 0], self._places_m[:, 1])
+        return near if room.area < CONVEX_SHARE * room.convex_hull.area else None
+
+    def _blocked(self, eye_m: Array) -> Flags:
+        """Return to which places the way goes through a box, or ends in one."""
         if not len(self._centres_m):
-            return np.zeros(len(places_m), bool)
-        start = np.einsum("bi,bij->bj", eye_m - self._centres_m, self._axes)[:, None]
-        way = np.einsum("ni,bij->bnj", places_m - eye_m, self._axes)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ends = (np.stack([-self._half_m, self._half_m])[:, :, None] - start) / way
-        # A way along a face is inside it for ever, or never.
-        beside = np.abs(start) > self._half_m[:, None]
-        low = np.where(way == 0.0, np.where(beside, np.inf, -np.inf), np.minimum(ends[0], ends[1]))
-        high = np.where(way == 0.0, np.where(beside, -np.inf, np.inf), np.maximum(ends[0], ends[1]))
-        first, last = low.max(axis=2), high.min(axis=2)
-        hit: Flags = ((first <= last) & (last > 0.0) & (first < 1.0)).any(axis=0)
+            return np.zeros(len(self._places_m), bool)
+        start_m = np.matmul((eye_m - self._centres_m)[:, None], self._axes)[:, 0].T[:, :, None]
+        way_m = self._local_m - start_m
+        way_m[np.abs(way_m) < NO_WAY_M] = NO_WAY_M
+        one, other = (-self._half_m - start_m) / way_m, (self._half_m - start_m) / way_m
+        enters, leaves = np.minimum(one, other).max(axis=0), np.maximum(one, other).min(axis=0)
+        hit: Flags = ((enters <= leaves) & (leaves > 0.0) & (enters < 1.0)).any(axis=0)
         return hit
 
-    def _in_room(self, eye_m: Array, places_m: Array) -> Flags:
-        import shapely
 
-        near = self._near_room
-        inside: Flags = shapely.contains_xy(near, places_m[:, 0], places_m[:, 1])
-        if not self._has_corners or not inside.any():
-            return inside
-        ends_m = np.stack([np.broadcast_to(eye_m[:2], (int(inside.sum()), 2)), places_m[inside, :2]], axis=1)
-        inside[inside] = shapely.covers(near, shapely.linestrings(ends_m))
-        return inside
+def _covered(room: "BaseGeometry", eye_m: Array, places_m: Array) -> Flags:
+    import shapely
 
-    @cached_property
-    def _near_room(self) -> "BaseGeometry | None":
-        import shapely
-
-        near = shapely.buffer(self._outline, OUTLINE_M)
-        shapely.prepare(near)
-        return near
-
-    @cached_property
-    def _has_corners(self) -> bool:
-        room = self._outline
-        return room is not None and room.area < CONVEX_SHARE * room.convex_hull.area
+    ends_m = np.stack([np.broadcast_to(eye_m[:2], (len(places_m), 2)), places_m[:, :2]], axis=1)
+    covered: Flags = shapely.covers(room, shapely.linestrings(ends_m))
+    return covered

@@ -41,9 +41,11 @@ def rooms(places_m: list[float]) -> list[SyntheticRoom]:
     ]
 
 
-def film(filmed: list[SyntheticRoom], noise: SensorNoise | None = None) -> FrameSet:
-    """Return one recording whose frame k shows room k, one frame every half second."""
-    single = [room.frames(noise=noise, seed=k) if noise else room.frames() for k, room in enumerate(filmed)]
+def film(filmed: list[SyntheticRoom], noise: SensorNoise | None = None, seed: int = 0) -> FrameSet:
+    """Return one recording whose frame k shows room k, one frame every half second; seeds count up."""
+    single = [
+        room.frames(noise=noise, seed=seed + k) if noise else room.frames() for k, room in enumerate(filmed)
+    ]
     headers = tuple(
         replace(scan.headers[0], index=k, name=f"{k:06d}", time_s=0.5 * k) for k, scan in enumerate(single)
     )

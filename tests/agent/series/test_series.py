@@ -11,28 +11,28 @@ from spatial_agent.tools.progress import listening, stopping
 from spatial_agent.tools.synthetic import SensorNoise
 from tests.agent.series.moving_chair import QUESTION, Counts, Measures, film, rooms
 
-PLACES_M = [2.9, 3.2, 3.5, 3.8, 4.1, 4.4]
-#: The detector of this recording misses the table once, in this frame.
-MISSED = 5
+PLACES_M = [3.2, 3.5, 3.8, 4.1]
+#: The detector of a recording made with these seeds misses the table once, in this frame.
+FIRST_SEED, MISSED = 2, 3
 
 
 @pytest.fixture(scope="module")
 def measured() -> Series:
-    return series(Measures(), film(rooms(PLACES_M), SensorNoise()), QUESTION)
+    return series(Measures(), film(rooms(PLACES_M), SensorNoise(), FIRST_SEED), QUESTION)
 
 
 def test_each_row_has_what_was_true_in_its_own_frame(measured: Series) -> None:
     truth_m = [room.distance_m(0, 1) for room in rooms(PLACES_M)]
 
-    assert truth_m == pytest.approx([0.65, 0.95, 1.25, 1.55, 1.85, 2.15])
+    assert truth_m == pytest.approx([0.95, 1.25, 1.55, 1.85])
     assert [(row.first_frame, row.last_frame, row.start_s) for row in measured.rows] == [
-        (k, k, 0.5 * k) for k in range(6)
+        (k, k, 0.5 * k) for k in range(4)
     ]
     for row, true_m in zip(measured.rows[:MISSED], truth_m, strict=False):
         assert row.low is not None
         assert row.high is not None
         assert row.margin is not None
-        # An interval holds the truth nine times in ten; here they are five, held by twice the margin.
+        # An interval holds the truth nine times in ten; here they are three, held by twice the margin.
         assert abs(row.value - true_m) <= 2 * row.margin
         assert row.margin < 0.2
         assert set(row.objects) == {"chair-1", "table-1"}
@@ -54,12 +54,12 @@ def test_the_table_has_units_margins_and_reasons(measured: Series) -> None:
     assert lines[1].split("  ")[0] == "frame"
     for title in ("time (s)", "value (m)", "margin (m)", "90 % interval (m)", "remark"):
         assert title in lines[1]
-    for line, row in zip(lines[3:8], measured.rows[:MISSED], strict=True):
+    for line, row in zip(lines[3:6], measured.rows[:MISSED], strict=True):
         assert f"{row.value:.2f}" in line
         assert f"± {row.margin:.2f}" in line
         assert f"{row.low:.2f} to {row.high:.2f}" in line
-    assert "no 'table'" in lines[8]
-    assert lines[-1] == "5 of 6 rows have a value."
+    assert "no 'table'" in lines[6]
+    assert lines[-1] == "3 of 4 rows have a value."
 
 
 def test_it_is_plain_json(measured: Series) -> None:
@@ -72,13 +72,13 @@ def test_it_is_plain_json(measured: Series) -> None:
 
 
 def test_a_row_of_a_second_rests_on_its_frames_and_on_no_others() -> None:
-    agent, recording = Measures(), film(rooms([3.0, 3.0, 3.8, 3.8, 3.8]))
+    agent, recording = Measures(), film(rooms([3.0, 3.0, 3.8]))
     taken = series(agent, recording, QUESTION, every="second")
 
-    assert [(row.first_frame, row.last_frame) for row in taken.rows] == [(0, 1), (2, 3), (4, 4)]
-    assert [row.value for row in taken.rows] == pytest.approx([0.75, 1.55, 1.55], abs=0.05)
-    assert [len(part) for part in agent.asked] == [2, 2, 1]
-    assert len({part.content_hash for part in agent.asked}) == 3
+    assert [(row.first_frame, row.last_frame) for row in taken.rows] == [(0, 1), (2, 2)]
+    assert [row.value for row in taken.rows] == pytest.approx([0.75, 1.55], abs=0.05)
+    assert [len(part) for part in agent.asked] == [2, 1]
+    assert len({part.content_hash for part in agent.asked}) == 2
     assert any("as if it stood still" in note for note in taken.notes)
 
 

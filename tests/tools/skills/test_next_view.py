@@ -56,7 +56,8 @@ FRONT_SEEN: Coverage = (1.0, 0.0, 0.2, 0.2, 1.0, 1.0)
 
 
 def test_the_back_of_a_cabinet_is_seen_from_behind_it() -> None:
-    finding = next_view(scene(cabinet(FRONT_SEEN)), ["cabinet"])
+    of = scene(cabinet(FRONT_SEEN))
+    finding = next_view(of, ["cabinet"])
     x_m, _, z_m = finding.value["position_m"]
 
     assert x_m > 3.25
@@ -64,8 +65,11 @@ def test_the_back_of_a_cabinet_is_seen_from_behind_it() -> None:
     assert finding.claim.startswith("A camera at (")
     assert "the cabinet's back (0% seen so far, 100% then)" in finding.claim
     assert "the depth of the cabinet, which is now 0.5" in finding.claim
-    assert [face["side"] for face in finding.details["faces"]][0] == "back"
+    assert finding.details["faces"][0]["side"] == "back"
     assert finding.objects == ("cabinet-1",)
+    depth = next(edge for edge in finding.details["edges"] if edge["dimension"] == "depth")
+    assert depth["margin_m"] == measure_size(of, of.objects[0], "depth").margin
+    assert depth["margin_then_m"] < 0.6 * depth["margin_m"]
     json.dumps([finding.value, finding.details, finding.marks], allow_nan=False)
 
 
@@ -80,14 +84,6 @@ def test_the_open_end_it_would_close_is_named() -> None:
     assert "That would close the open end of the width of the cabinet, which is now at least" in finding.claim
     # A share of an edge that was never in doubt is not promised anything.
     assert "height" not in closed
-
-
-def test_margins_are_said_as_they_would_become() -> None:
-    of = scene(cabinet(FRONT_SEEN))
-    edge = next(item for item in next_view(of, ["cabinet"]).details["edges"] if item["dimension"] == "depth")
-
-    assert edge["margin_m"] == measure_size(of, of.objects[0], "depth").margin
-    assert edge["margin_then_m"] < 0.6 * edge["margin_m"]
 
 
 def test_what_was_seen_whole_needs_no_other_view() -> None:
@@ -115,12 +111,6 @@ def test_several_objects_share_a_view() -> None:
     assert {face["object"] for face in finding.details["faces"]} == {"cabinet-1", "cabinet-2"}
     # Without a front, a side is named after what it faces.
     assert "cabinet-2's side towards cabinet-1" in finding.claim
-
-
-def test_the_pose_is_one_that_novel_view_takes() -> None:
-    finding = next_view(scene(cabinet(FRONT_SEEN)), ["cabinet"])
-
-    assert set(finding.value) <= set(inspect.signature(novel_view).parameters)
 
 
 def call(given: SceneMap, **arguments: object) -> Finding:
@@ -154,5 +144,8 @@ def test_a_wrong_call_says_what_was_expected(arguments: dict[str, object]) -> No
         call(scene(cabinet(FRONT_SEEN)), **arguments)
 
 
-def test_it_runs_as_a_skill() -> None:
-    assert call(scene(cabinet(FRONT_SEEN)), of=["cabinet"]).definition == "next_view"
+def test_it_runs_as_a_skill_and_novel_view_takes_its_pose() -> None:
+    finding = call(scene(cabinet(FRONT_SEEN)), of=["cabinet"])
+
+    assert finding.definition == "next_view"
+    assert set(finding.value) <= set(inspect.signature(novel_view).parameters)
