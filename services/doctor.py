@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 from spatial_agent.services.settings import Settings
 from spatial_agent.tools.errors import SpatialAgentError
@@ -15,6 +16,8 @@ from spatial_agent.tools.errors import SpatialAgentError
 if TYPE_CHECKING:
     from spatial_agent.services.weights_overview import WeightsStatus
 
+#: Hosts that nobody can listen in on the way to.
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 Status = Literal["ok", "missing", "broken"]
 CORE = ("numpy", "scipy", "shapely", "PIL", "av", "trimesh", "pydantic", "langgraph", "open3d")
 OPTIONAL = {
@@ -66,16 +69,22 @@ def _model(settings: Settings) -> Finding:
         return Finding(
             "model", "ok", "none: the grammar reads, the evidence answers; SPATIAL_AGENT_MODEL names one"
         )
-    key = "with a key" if settings.model_key else "without a key"
-    return _checked("model", lambda: f"{_opened_model(settings)}, {key}")
+    return _checked("model", lambda: _opened_model(settings))
 
 
 def _opened_model(settings: Settings) -> str:
-    """Return the name of the model that the setting names; nothing is loaded or asked."""
-    from spatial_agent.agent.models.opening import open_model
+    """Return the name of the model that the setting names, and what becomes of the key; nothing is asked."""
+    from spatial_agent.agent.models.opening import address_of, open_model
 
-    model = open_model(settings.model, key=settings.model_key, weights_folder=settings.weights_folder)
-    return "none" if model is None else model.name
+    key = settings.key_for(settings.model)
+    model = open_model(settings.model, key=key, weights_folder=settings.weights_folder)
+    address = urlsplit(address_of(settings.model) or "")
+    if model is None or not address.hostname:
+        return "none" if model is None else model.name
+    is_bare = address.scheme == "http" and address.hostname not in LOOPBACK
+    sent = "what is asked, and the key," if key else "what is asked"
+    bare = f"; {sent} would go to {address.hostname} UNENCRYPTED: use https" if is_bare else ""
+    return f"{model.name}, {'with' if key else 'without'} a key{bare}"
 
 
 def _core(name: str) -> Finding:

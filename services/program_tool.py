@@ -1,18 +1,26 @@
 """The tool ``program``: cells that the model writes, in one sandbox session for each run."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from spatial_agent.agent.models.chat import ToolOffer
 from spatial_agent.agent.trace import Trace
 from spatial_agent.sandbox import ProgramResult, Sandbox, SandboxPolicy, SandboxSession
 from spatial_agent.services.programs import program_inputs
 from spatial_agent.tools.contract import Evidence, Finding, ToolCall, ToolResult, ToolRunner
-from spatial_agent.tools.errors import ToolArgumentError, ToolError, ToolFailedError, ToolUnavailableError
+from spatial_agent.tools.errors import (
+    SandboxUnavailableError,
+    ToolArgumentError,
+    ToolError,
+    ToolFailedError,
+    ToolUnavailableError,
+)
 from spatial_agent.tools.scene import FrameSet, Picture, SceneMap
 from spatial_agent.tools.wrappers import Traced
 from spatial_agent.tools.wrappers.wrapper import RunnerWrapper
@@ -20,6 +28,12 @@ from spatial_agent.tools.wrappers.wrapper import RunnerWrapper
 TOOL = "program"
 #: Sessions of all runs of this process that may run at once; each may use its memory whole.
 MOST_SESSIONS = 4
+#: Longest arguments of a call that a program makes, characters of JSON: tools are made for what a model
+#: writes, and some take long over a hundred thousand marks, in a thread that nobody can stop.
+MOST_ARGUMENTS = 24_000
+#: Longest side of a picture that a program shows, pixels; a model sees no larger one. Beside each other, one
+#: that is very wide and one that is very high would be gigabytes.
+MOST_SIDE_PX = 1536
 OFFER = ToolOffer(
     TOOL,
     "Run a Python program over the scene, in a sandbox whose variables last from call to call. It has "
@@ -84,8 +98,10 @@ class SandboxedPrograms:
                 )
             if self._sandbox is None:
                 self._sandbox = self._open()
+            inputs = program_inputs(scene, frames)
+            session = self._sandbox.session(inputs=inputs, tools=_InBounds(runner), policy=self._policy)
             self._sessions += 1
-        return self._sandbox.session(inputs=program_inputs(scene, frames), tools=runner, policy=self._policy)
+        return session
 
     def ended(self) -> None:
         """Count a session as over."""
@@ -123,6 +139,19 @@ class WithPrograms(RunnerWrapper):
         await self._cells.close()
 
 
+class _InBounds(RunnerWrapper):
+    """Takes no call whose arguments are longer than those that a model may write."""
+
+    async def call(self, call: ToolCall) -> ToolResult:
+        length = len(json.dumps(call.arguments, default=str))
+        if length > MOST_ARGUMENTS:
+            why = (
+                f"{call.tool}: the arguments are {length} characters long; expected at most {MOST_ARGUMENTS}"
+            )
+            return ToolResult(call.id, call.tool, error=ToolArgumentError(why))
+        return await self._inner.call(call)
+
+
 class _Cells(RunnerWrapper):
     """Runs the cells of one session."""
 
@@ -141,6 +170,12 @@ class _Cells(RunnerWrapper):
             ran = await self._started().run(source)
         except ToolError as error:
             return ToolResult(call.id, TOOL, error=error)
+        except SandboxUnavailableError:
+            # A model that asks for a program on a machine without a sandbox ends no run by that; why there is
+            # none is for the operator.
+            await self.close()
+            why = "programs cannot be run here; spatial-agent doctor says why"
+            return ToolResult(call.id, TOOL, error=ToolUnavailableError(why))
         self._count += 1
         if self._session is not None and self._session.closed is not None:
             await self.close()
@@ -231,7 +266,17 @@ def _why_weak(ran: ProgramResult, called: list[Evidence]) -> str | None:
 
 
 def _beside(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Return pictures side by side, as high as the highest."""
+    """Return pictures side by side, as high as the highest; large ones are scaled down."""
+    pictures = [_scaled(rgb) for rgb in pictures]
     height = max(len(rgb) for rgb in pictures)
     padded = [np.pad(rgb, ((0, height - len(rgb)), (0, 0), (0, 0))) for rgb in pictures]
     return np.concatenate(padded, axis=1)
+
+
+def _scaled(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width = rgb.shape[:2]
+    scale = MOST_SIDE_PX / max(height, width)
+    if scale >= 1:
+        return rgb
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BOX))

@@ -3,9 +3,11 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from spatial_agent.tools.errors import ConfigurationError
 
+OPENAI_HOST = "api.openai.com"
 DEFAULT_CACHE_LIMIT_MB = 2048
 
 
@@ -35,7 +37,11 @@ def _model() -> str:
 
 
 def _model_key() -> str | None:
-    return os.environ.get("SPATIAL_AGENT_MODEL_KEY") or os.environ.get("OPENAI_API_KEY") or None
+    return os.environ.get("SPATIAL_AGENT_MODEL_KEY") or None
+
+
+def _openai_key() -> str | None:
+    return os.environ.get("OPENAI_API_KEY") or None
 
 
 def _sandbox() -> str:
@@ -61,7 +67,8 @@ class Settings:
             rights (``SPATIAL_AGENT_TRUSTED_EXPERTS``, separated by commas); those of others run isolated.
         model: The model of an agent that was opened without naming one (``SPATIAL_AGENT_MODEL``), such as
             ``"openai:NAME@URL"``; ``"none"`` for none.
-        model_key: The key that its server wants (``SPATIAL_AGENT_MODEL_KEY``, else ``OPENAI_API_KEY``); never
+        model_key: The key of whatever server a model is behind (``SPATIAL_AGENT_MODEL_KEY``); never printed.
+        openai_key: The key of OpenAI's own server (``OPENAI_API_KEY``), which no other one gets; never
             printed.
     """
 
@@ -70,8 +77,26 @@ class Settings:
     weights_folder: Path | None = field(default_factory=_weights_folder)
     sandbox: str = field(default_factory=_sandbox)
     trusted_experts: frozenset[str] = field(default_factory=_trusted_experts)
-    model: str = field(default_factory=_model)
+    model: str = field(default_factory=_model, repr=False)
     model_key: str | None = field(default_factory=_model_key, repr=False)
+    openai_key: str | None = field(default_factory=_openai_key, repr=False)
+
+    def key_for(self, model: str) -> str | None:
+        """Return the key that a model's server gets; None for none.
+
+        Args:
+            model: The choice of the model, such as ``"openai:NAME@URL"``.
+
+        Raises:
+            ConfigurationError: If it names no address that can be.
+        """
+        from spatial_agent.agent.models.opening import address_of
+
+        address = urlsplit(address_of(model) or "")
+        if not address.hostname:
+            return None
+        is_openai = (address.scheme, address.hostname) == ("https", OPENAI_HOST)
+        return self.model_key or (self.openai_key if is_openai else None)
 
     @property
     def scenes_folder(self) -> Path:

@@ -5,6 +5,7 @@ Behind a ``?`` a choice may say what the model takes, where that is not known or
     openai:qwen2.5-vl-7b@http://127.0.0.1:8000/v1?context=8192&pictures=4&tools=text
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,10 @@ from spatial_agent.tools.errors import ConfigurationError, SourceError
 CHOICES = "openai:NAME@URL, openai:NAME, hf:NAME_OR_FOLDER, scripted:FILE or none"
 
 _COMPLETIONS = "/chat/completions"
+#: What is meant as an address and lacks its http://, behind the name of a model; some names have an @, too.
+_BARE_ADDRESS = re.compile(r"@(?:localhost\b|[\w.-]+:\d|\[|[\w-]+(?:\.[\w-]+)+(?:/|$))")
+#: User and password of an address, whatever is wrong with the rest of it.
+_USER = re.compile(r"//\S*@")
 
 
 def open_model(choice: str, *, key: str | None, weights_folder: Path | None = None) -> ChatModel | None:
@@ -47,6 +52,23 @@ def open_model(choice: str, *, key: str | None, weights_folder: Path | None = No
     return open_kind(what, _wishes(suffix, kind), key, weights_folder)
 
 
+def address_of(choice: str) -> str | None:
+    """Return the address that the requests of a model would go to; None where they stay on this machine.
+
+    Raises:
+        ConfigurationError: If the choice names no address that can be.
+
+    >>> address_of("openai:gpt-4o"), address_of("openai:qwen@http://10.0.0.7:8000"), address_of("none")
+    ('https://api.openai.com/v1', 'http://10.0.0.7:8000/v1', None)
+    """
+    kind, _, rest = choice.strip().partition(":")
+    if kind != "openai":
+        return None
+    from spatial_agent.agent.models.openai_compatible import OPENAI_URL
+
+    return _name_and_address(rest.partition("?")[0])[1] or OPENAI_URL
+
+
 @dataclass(frozen=True)
 class _Wishes:
     """What stands behind the ``?``.
@@ -69,10 +91,7 @@ class _Wishes:
 def _open_openai(what: str, wishes: _Wishes, key: str | None, _folder: Path | None) -> ChatModel:
     from spatial_agent.agent.models.openai_compatible import TIMEOUT_S, OpenAICompatible
 
-    at = what.find("@http")
-    name, url = (what, None) if at < 0 else (what[:at], _address(what[at + 1 :]))
-    if not name:
-        raise ConfigurationError(f"expected openai:NAME@URL, got no name before {_shown(what)}")
+    name, url = _name_and_address(what)
     timeout_s = wishes.timeout_s or TIMEOUT_S
     model = OpenAICompatible(name, url, key, timeout_s=timeout_s)
     if wishes.limits:
@@ -118,6 +137,24 @@ def _fitted(model: ChatModel) -> ChatModel:
 
     has_all = model.limits.has_tools and model.limits.has_schemas
     return Fitted(model if has_all else TextProtocol(model))
+
+
+def _name_and_address(what: str) -> tuple[str, str | None]:
+    """Return name and address of a model behind one; None for OpenAI's own.
+
+    Raises:
+        ConfigurationError: If either is none. What is half an address is no name: pictures would go to OpenAI
+            that are meant for a server nearby.
+    """
+    at = what.find("@http")
+    name, url = (what, None) if at < 0 else (what[:at], _address(what[at + 1 :]))
+    if not name or "://" in name:
+        raise ConfigurationError(f"expected openai:NAME@URL, got no name before {_shown(what)}")
+    if url is None and _BARE_ADDRESS.search(name):
+        raise ConfigurationError(
+            f"expected openai:NAME@URL with a URL that begins with http:// or https://, got {_shown(what)}"
+        )
+    return name, url
 
 
 def _address(url: str) -> str:
@@ -224,7 +261,7 @@ _OTHERS: Mapping[str, Mapping[str, tuple[str, _ReadValue]]] = {
 
 
 def _shown(text: str) -> str:
-    """Return the beginning of what was given, without what may be a key in it."""
+    """Return the beginning of what was given, without what may be a key, a user or a password in it."""
     from spatial_agent.agent.models.openai_failures import without_key
 
-    return repr(without_key(text, None)[:120])
+    return repr(without_key(_USER.sub("//", text.partition("?")[0]), None)[:120])
