@@ -96,9 +96,9 @@ class Known:
 
 def cases(seed: int, most: int = 2) -> Iterator[Case]:
     """Yield the cases of one room, at most so many of a kind."""
+    room = SyntheticRoom.random(seed)
     for number, kind in enumerate(KINDS):
-        known = Known(SyntheticRoom.random(seed), np.random.default_rng((seed, number)))
-        found = kind(known)
+        found = kind(Known(room, np.random.default_rng((seed, number))))
         yield from (case for case, _ in zip(found, range(most), strict=False))
 
 
