@@ -36,7 +36,7 @@ def test_a_model_that_reads_only_the_table_chooses_the_same(agent: Golden, asked
     assert agent.ask(asked, Tabular()).check("right").answer.decided_by == "both"
 
 
-@pytest.mark.parametrize("asked", ids(measured_in_rooms()[::9]))
+@pytest.mark.parametrize("asked", ids(measured_in_rooms()[::13]))
 def test_pictures_change_nothing_and_leave_no_bytes_in_the_trace(agent: Golden, asked: Asked) -> None:
     run = agent.ask(asked, Careful(), sighted=True).check("right")
     pictures = [
