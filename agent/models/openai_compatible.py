@@ -119,8 +119,8 @@ class OpenAICompatible:
         before = self._limits
         if before is not self._own_limits:
             request = await asyncio.to_thread(fit, request, before)
-        heard: Heard | Failure = Failure("refused", None, "nothing was asked")
-        for _ in range(MOST_LESSONS):
+        lessons = 0
+        while True:
             if self._lacks(request):
                 return await self._in_words(request, on_text, before)
             names = ToolNames(offer.name for offer in request.tools)
@@ -129,11 +129,11 @@ class OpenAICompatible:
                 reply = read_reply(heard, request, self._limits, names)
                 if not self._learn_from(heard, reply):
                     return reply
-            elif not self._learn(heard, request):
-                break
+            elif lessons >= MOST_LESSONS or not self._learn(heard, request):
+                raise self._error(heard)
             else:
                 request = await asyncio.to_thread(fit, request, self._limits)
-        raise self._error(heard) if isinstance(heard, Failure) else self._ignored()
+            lessons += 1
 
     async def close(self) -> None:
         """Close all connections of this event loop; those of loops that have ended are gone with them."""
@@ -276,9 +276,6 @@ class OpenAICompatible:
                 f"{who} was not found{status}: {failure.said}; check the name of the model and the address"
             )
         return ModelUnavailableError(f"{who} is unavailable{status}: {failure.said}")
-
-    def _ignored(self) -> ModelError:
-        return ModelRequestError(f"{self.name} at {self._host} answers in a form that was not asked for")
 
 
 @dataclass(frozen=True)
