@@ -32,7 +32,7 @@ AS_GOOD = 0.99
 #: Places that reach as many faces to this many decimals are tried by how squarely they face them.
 ALIKE = 2
 #: Faces of which less is unseen than this are seen.
-LEAST_UNSEEN = 0.02
+LEAST_UNSEEN = 0.03
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,8 +24,10 @@ Array = NDArray[np.float64]
 LOWEST_M, HIGHEST_M = 0.2, 2.5
 #: The pinhole where the scene has no camera: pixels, degrees.
 WIDTH_PX, HEIGHT_PX, FOV_DEG = 640, 480, 70.0
-#: A face counts as not seen below this share, and a view shows it from this much more on.
-NOT_SEEN, WORTH_SAYING = 0.05, 0.05
+#: Less than this share of a face is not worth going anywhere for.
+WORTH_SAYING = 0.05
+#: A margin is said to be narrowed where it falls to this share, by more than this, metres.
+NARROWER, LEAST_NARROWER_M = 0.8, 0.01
 #: A face points along a direction within about 45 degrees of it.
 ALONG = 0.7
 EDGES: tuple[Dimension, ...] = ("height", "width", "depth")
@@ -59,7 +61,7 @@ def next_view(scene: SceneMap, of: list[str], eye_height_m: float = 1.5) -> Find
     items = tuple({item.id: item for item in (resolve_one(scene, phrase) for phrase in of)}.values())
     missing = unseen(scene, items)
     view = best_view(scene, missing, _lens(scene), eye_height_m=eye_height_m)
-    if view is None:
+    if view is None or view.gain < WORTH_SAYING:
         return _nothing_more(scene, items, missing)
     return _finding(scene, items, missing, view)
 
@@ -108,7 +110,7 @@ def _finding(scene: SceneMap, items: Sequence[SceneObject], missing: Unseen, vie
                 "towards_m": _rounded(towards_m),
                 "target_m": _rounded(towards_m),
                 "sectors": "none",
-                "label": "next view",
+                "label": f"unseen: {faces[0]['side']}" if faces else "unseen",
             },
             {"kind": "point", "at_m": _rounded(at_m), "label": "look from here"},
         ),
@@ -161,7 +163,9 @@ def _edges(
 
 
 def _narrower(now: Measurement, later: Measurement) -> bool:
-    return now.margin is not None and later.margin is not None and later.margin < 0.9 * now.margin
+    if now.margin is None or later.margin is None:
+        return False
+    return later.margin < NARROWER * now.margin and now.margin - later.margin > LEAST_NARROWER_M
 
 
 def _placed(scene: SceneMap, items: Sequence[SceneObject], at_m: Array) -> str:
@@ -181,7 +185,7 @@ def _spot(at_m: Array) -> OrientedBox:
 
 def _showing(faces: Sequence[dict[str, Json]]) -> str:
     if not faces:
-        return "a little more of it, on sides that were mostly seen"
+        return "a little more of several sides that were mostly seen"
     named = [str(face["words"]) for face in faces]
     return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
 
