@@ -85,5 +85,4 @@ def _covered(room: "BaseGeometry", eye_m: Array, places_m: Array) -> Flags:
     import shapely
 
     ends_m = np.stack([np.broadcast_to(eye_m[:2], (len(places_m), 2)), places_m[:, :2]], axis=1)
-    covered: Flags = shapely.covers(room, shapely.linestrings(ends_m))
-    return covered
+    return np.asarray(shapely.covers(room, shapely.linestrings(ends_m)), bool)
