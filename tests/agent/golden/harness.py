@@ -40,6 +40,8 @@ ENCODED = re.compile(r"data:image|iVBORw0KGgo|/9j/4AAQ")
 RUN_ON = re.compile(r"[A-Za-z0-9+/=]{3000,}")
 #: Longest line of a trace without what a model wrote itself, characters.
 LONGEST_LINE = 60_000
+#: Numbers for people are as precise as their margin allows.
+UNROUNDED = re.compile(r"\d\.\d{5}")
 TRACED = ("load", "formalise", "answer")
 #: What a run may take beyond its time: to end what it is in the middle of, on a busy machine.
 PATIENCE_S = 3.0
@@ -114,6 +116,7 @@ class Run:
     def check(self, *allowed: Verdict) -> "Run":
         """Check the answer, the budget and the trace."""
         assert self.verdict in allowed, (self.asked.name, self.asked.truth, self.answer)
+        assert not UNROUNDED.search(f"{self.answer.text} {self.answer.reason}"), self.answer
         if self.verdict == "refused" and self.asked.refusal:
             assert re.search(self.asked.refusal, self.answer.reason or "", re.DOTALL), self.answer.reason
         self._check_budget()

@@ -79,6 +79,7 @@ def test_endless_calls_end_with_the_calls_of_the_budget(agent: Golden) -> None:
     run = agent.ask(open_questions()[0], Restless()).check("refused", "unmeasured")
     assert len(run.called) == BUDGET.calls
     assert run.of("plan")[-1]["stopped"] == "all calls are used up"
+    assert "all calls are used up" in run.answer.degraded
 
 
 def test_the_same_call_is_made_once(agent: Golden) -> None:
