@@ -158,7 +158,9 @@ def nearest_points(a_xyz_m: Array, b_xyz_m: Array) -> tuple[Array, Array]:
     return nearest.point_a_m, nearest.point_b_m
 
 
-def quantile_surface_distance(a_xyz_m: Array, b_xyz_m: Array, quantile: float) -> Nearest:
+def quantile_surface_distance(
+    a_xyz_m: Array, b_xyz_m: Array, quantile: float, axes: tuple[Array, Array] | None = None
+) -> Nearest:
     """Return the distance between two clouds that a few stray points cannot shorten.
 
     Each point of one cloud has a nearest point in the other. The k nearest points of either cloud
@@ -171,6 +173,8 @@ def quantile_surface_distance(a_xyz_m: Array, b_xyz_m: Array, quantile: float) -
         a_xyz_m: Shape (N, 3), metres.
         b_xyz_m: Shape (M, 3), metres.
         quantile: Share of the smaller cloud passed over, in [0, 1).
+        axes: Rotation for each cloud, shape (3, 3), whose columns its faces are square to; its main axes
+            where None. The distance is the same along any; along these it is found soonest.
 
     Raises:
         ShapeError: If a cloud is empty or not of shape (N, 3).
@@ -183,43 +187,96 @@ def quantile_surface_distance(a_xyz_m: Array, b_xyz_m: Array, quantile: float) -
     if not len(a_xyz_m) or not len(b_xyz_m):
         raise ShapeError(f"expected points in both clouds, got {len(a_xyz_m)} and {len(b_xyz_m)}")
     passed_over = int(quantile * min(len(a_xyz_m), len(b_xyz_m)))
-    ahead = _kth_nearest(a_xyz_m, b_xyz_m, passed_over)
-    if not passed_over:
-        return ahead
-    back = _kth_nearest(b_xyz_m, a_xyz_m, passed_over)
-    if ahead.distance_m >= back.distance_m:
-        return ahead
-    return Nearest(back.distance_m, back.point_b_m, back.point_a_m)
+    a_axes, b_axes = axes or (_main_axes(a_xyz_m), _main_axes(b_xyz_m))
+    a = _Cloud(a_xyz_m, a_axes, _gaps_m(a_xyz_m, b_xyz_m, b_axes))
+    b = _Cloud(b_xyz_m, b_axes, _gaps_m(b_xyz_m, a_xyz_m, a_axes))
+    return _larger(a, b, passed_over) if passed_over else _Search(a, b, 0).nearest()
 
 
-def _kth_nearest(from_xyz_m: Array, to_xyz_m: Array, passed_over: int) -> Nearest:
-    from scipy.spatial import KDTree
-    from scipy.spatial.distance import cdist
+@dataclass(frozen=True, eq=False)
+class _Cloud:
+    """A cloud, the axes of its faces, and how far its points are at least from the other cloud."""
 
-    # The points nearest to the box round the other cloud bound the answer, and the bound shuts most of
-    # the others out; without it, a search among points about as far visits most of the tree.
-    gaps_m, partner_gaps_m = _gaps_m(from_xyz_m, to_xyz_m), _gaps_m(to_xyz_m, from_xyz_m)
-    foremost_m = _foremost(from_xyz_m, gaps_m, max(BOUND_POINTS, 4 * (passed_over + 1)))
-    partners_m = _foremost(to_xyz_m, partner_gaps_m, BOUND_POINTS)
-    bound_m = _kth(cdist(foremost_m, partners_m).min(axis=1), passed_over)
-    partners_m = to_xyz_m[partner_gaps_m <= bound_m]
-    tree = KDTree(partners_m, leafsize=LEAF_POINTS)
-    bound_m = _kth(np.asarray(tree.query(foremost_m, distance_upper_bound=bound_m)[0]), passed_over)
-    near_m = from_xyz_m[gaps_m <= bound_m]
-    found = tree.query(near_m, distance_upper_bound=bound_m)
-    lengths_m, partners = np.asarray(found[0]), np.asarray(found[1])
-    start = int(np.argpartition(lengths_m, passed_over)[passed_over])
-    return Nearest(float(lengths_m[start]), near_m[start], partners_m[partners[start]])
+    xyz_m: Array
+    axes: Array
+    gaps_m: Array
 
 
-def _gaps_m(xyz_m: Array, other_m: Array) -> Array:
-    """Return how far each point is from the box round another cloud along its main axes, shape (N,)."""
-    middle_m = other_m.mean(axis=0)
-    axes = np.linalg.eigh(np.cov((other_m - middle_m).T))[1] if len(other_m) > 1 else np.eye(3)
-    turned_m, local_m = (other_m - middle_m) @ axes, (xyz_m - middle_m) @ axes
-    outside_m = np.maximum(turned_m.min(axis=0) - local_m, local_m - turned_m.max(axis=0))
+def _larger(a: _Cloud, b: _Cloud, passed_over: int) -> Nearest:
+    """Return the larger of the distances from either cloud to the other; that of the first where equal."""
+    there, back = _Search(a, b, passed_over), _Search(b, a, passed_over)
+    # The one that is likely the larger is searched first, which often spares the other search.
+    turned = back.bound_m > there.bound_m
+    first, second = (back, there) if turned else (there, back)
+    found = first.nearest()
+    other = second.nearest_unless_below(found.distance_m)
+    is_larger = other is not None and (
+        other.distance_m > found.distance_m or (turned and other.distance_m == found.distance_m)
+    )
+    if other is not None and is_larger:
+        found, turned = other, not turned
+    return Nearest(found.distance_m, found.point_b_m, found.point_a_m) if turned else found
+
+
+class _Search:
+    """The search for the point of one cloud nearest to another cloud, but for those passed over.
+
+    Points near the box round the other cloud bound the answer, and the bound shuts most of the others out;
+    without it, a search among points about as far visits most of the tree.
+    """
+
+    def __init__(self, start: _Cloud, end: _Cloud, passed_over: int) -> None:
+        from scipy.spatial.distance import cdist
+
+        self._start, self._end, self._passed_over = start, end, passed_over
+        self._foremost_m = _foremost(start, max(BOUND_POINTS, 4 * (passed_over + 1)))
+        gaps_m = cdist(self._foremost_m, _foremost(end, BOUND_POINTS)).min(axis=1)
+        #: The distance is less than this.
+        self.bound_m = _kth(gaps_m, passed_over)
+
+    def nearest(self) -> Nearest:
+        found = self.nearest_unless_below(0.0)
+        assert found is not None  # no distance is below 0
+        return found
+
+    def nearest_unless_below(self, least_m: float) -> Nearest | None:
+        """Return the distance and where it is; None if it is soon seen to be below some length."""
+        from scipy.spatial import KDTree
+
+        if self.bound_m <= least_m:
+            return None
+        # The boxes of a tree are tight round faces that its axes are square to.
+        axes = self._end.axes
+        partners_m = self._end.xyz_m[self._end.gaps_m <= self.bound_m]
+        tree = KDTree(partners_m @ axes, leafsize=LEAF_POINTS)
+        lengths_m, _ = tree.query(self._foremost_m @ axes, distance_upper_bound=self.bound_m)
+        bound_m = _kth(np.asarray(lengths_m), self._passed_over)
+        if bound_m <= least_m:
+            return None
+        near_m = self._start.xyz_m[self._start.gaps_m <= bound_m]
+        lengths_m, partners = tree.query(near_m @ axes, distance_upper_bound=bound_m)
+        found = np.isfinite(lengths_m)
+        near_m, partners_m = near_m[found], partners_m[np.asarray(partners)[found]]
+        lengths_m = _lengths(near_m - partners_m)
+        start = int(np.argpartition(lengths_m, self._passed_over)[self._passed_over])
+        return Nearest(float(lengths_m[start]), near_m[start], partners_m[start])
+
+
+def _main_axes(xyz_m: Array) -> Array:
+    if len(xyz_m) < 2:
+        return np.eye(3)
+    axes: Array = np.linalg.eigh(np.cov((xyz_m - xyz_m.mean(axis=0)).T))[1]
+    return axes
+
+
+def _gaps_m(xyz_m: Array, other_m: Array, axes: Array) -> Array:
+    """Return how far each point is from the box round another cloud along some axes, shape (N,)."""
+    # One row for each axis: numpy goes along long rows many times faster than down three columns.
+    local_m, turned_m = axes.T @ (xyz_m - other_m[0]).T, axes.T @ (other_m - other_m[0]).T
+    low_m, high_m = turned_m.min(axis=1, keepdims=True), turned_m.max(axis=1, keepdims=True)
+    outside_m = np.maximum(np.maximum(low_m - local_m, local_m - high_m), 0.0)
     # A hair less, so that rounding shuts no point out.
-    gaps_m: Array = np.sqrt(np.square(np.maximum(outside_m, 0.0)).sum(axis=1)) * (1 - 1e-9)
+    gaps_m: Array = np.sqrt(np.einsum("ij,ij->j", outside_m, outside_m)) * (1 - 1e-9)
     return gaps_m
 
 
@@ -228,7 +285,8 @@ def _kth(lengths_m: Array, passed_over: int) -> float:
     return float(np.partition(lengths_m, passed_over)[passed_over]) * (1 + 1e-9) + 1e-9
 
 
-def _foremost(xyz_m: Array, gaps_m: Array, most: int) -> Array:
-    if len(xyz_m) <= most:
-        return xyz_m
-    return xyz_m[np.argpartition(gaps_m, most)[:most]]
+def _foremost(cloud: _Cloud, most: int) -> Array:
+    """Return the points of a cloud that are likely nearest to the other."""
+    if len(cloud.xyz_m) <= most:
+        return cloud.xyz_m
+    return cloud.xyz_m[np.argpartition(cloud.gaps_m, most)[:most]]

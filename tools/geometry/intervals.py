@@ -13,6 +13,9 @@ the inputs are what the mapping stage observes, `Provenance` and `SceneQuality`,
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from math import hypot
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +62,36 @@ USUAL_RANGE_M = 2.5
 USUAL_PIXEL_M = 0.01
 
 
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Cameras as arrays, since the error of every end of every box is asked of all of them.
+
+    Attributes:
+        cameras: The cameras.
+    """
+
+    cameras: tuple[SceneCamera, ...]
+
+    @cached_property
+    def position_m(self) -> Array:
+        """Where they stood, shape (C, 3), metres."""
+        return np.array([camera.pose.position_m for camera in self.cameras]).reshape(-1, 3)
+
+    @cached_property
+    def forward(self) -> Array:
+        """Which way they looked, unit directions, shape (C, 3)."""
+        return np.array([camera.pose.forward for camera in self.cameras]).reshape(-1, 3)
+
+    @cached_property
+    def focal_px(self) -> Array:
+        """Their focal lengths, shape (C,), pixels."""
+        return np.array([camera.intrinsics.fx for camera in self.cameras])
+
+
+#: The views of a scene by the frames they are of; a scene never changes, and takes them along when it goes.
+_VIEWS: "WeakKeyDictionary[SceneMap, dict[tuple[int, ...], Views]]" = WeakKeyDictionary()
+
+
 @dataclass(frozen=True)
 class SurfaceError:
     """How wrong the position of a piece of surface may be along one direction.
@@ -94,14 +127,15 @@ def surface_error(scene: SceneMap, item: SceneObject, xyz_m: Array, outward: Arr
     """
     if not is_measured(item):
         return SurfaceError(0.0, 0.0)
-    cameras = _cameras_of(scene, item)
-    away_m = _mean_view_m(cameras, xyz_m, outward)
-    own_m = np.linalg.norm([DRIFT * _drift_m(scene), PIXEL * pixel_m(cameras, xyz_m), LEAST_M])
+    views = _views_of(scene, item)
+    away_m = _mean_view_m(views, xyz_m, outward)
+    along_m = float(away_m @ outward)
+    own_m = hypot(DRIFT * _drift_m(scene), PIXEL * pixel_m(views, xyz_m), LEAST_M)
     own_m *= UPRIGHT if abs(outward[2]) > 0.9 else 1.0
-    own_m = np.hypot(own_m, SHAPE * shape_std(scene) * float(away_m @ outward))
+    own_m = hypot(own_m, SHAPE * shape_std(scene) * along_m)
     unseen_m = _unseen_m(scene, item, xyz_m, outward)
-    aside_m = float(_mean_aside_m(cameras, xyz_m) @ outward) if focal_std(scene) else 0.0
-    return SurfaceError(float(away_m @ outward), float(own_m), unseen_m, aside_m)
+    aside_m = float(_mean_aside_m(views, xyz_m) @ outward) if focal_std(scene) else 0.0
+    return SurfaceError(along_m, own_m, unseen_m, aside_m)
 
 
 def _unseen_m(scene: SceneMap, item: SceneObject, xyz_m: Array, outward: Array) -> float:
@@ -165,7 +199,7 @@ def beyond_m(scene: SceneMap, item: SceneObject) -> Array:
     if item.provenance is None:
         return np.zeros((3, 2))
     unseen = 1.0 - np.reshape(item.provenance.face_coverage, (3, 2))
-    bled_m = BLEED_PIXEL * pixel_m(_cameras_of(scene, item), item.box.centre_m)
+    bled_m = BLEED_PIXEL * pixel_m(_views_of(scene, item), item.box.centre_m)
     ends_m: Array = UNSEEN_BIAS_M * np.square(unseen) - bled_m
     ends_m[np.abs(item.box.world_from_box[2]) > 0.9] = 0.0
     return ends_m
@@ -213,12 +247,14 @@ def _wall_per_scale_m(scene: SceneMap, middle_m: Array, outward: Array) -> float
     return float(np.mean(views_m)) if views_m else USUAL_RANGE_M
 
 
-def pixel_m(cameras: Sequence[SceneCamera], xyz_m: Array) -> float:
-    """Return how wide a pixel is at a point, metres: the median over cameras."""
-    if not cameras:
+def pixel_m(views: Views, xyz_m: Array) -> float:
+    """Return how wide a pixel is at a point, shape (3,), metres: the median over cameras."""
+    count = len(views.cameras)
+    if not count:
         return USUAL_PIXEL_M
-    ranges_m = [np.linalg.norm(xyz_m - camera.pose.position_m) / camera.intrinsics.fx for camera in cameras]
-    return float(np.median(ranges_m))
+    way_m = xyz_m - views.position_m
+    widths_m = np.sort(np.sqrt(np.einsum("ij,ij->i", way_m, way_m)) / views.focal_px)
+    return float(widths_m[(count - 1) // 2] + widths_m[count // 2]) / 2
 
 
 def seen_share(item: SceneObject, direction: Array) -> float:
@@ -226,9 +262,11 @@ def seen_share(item: SceneObject, direction: Array) -> float:
     if item.provenance is None:
         return 1.0
     along = direction @ item.box.world_from_box
-    coverage = np.reshape(item.provenance.face_coverage, (3, 2))
-    shares = np.where(along > 0, coverage[:, 1], coverage[:, 0])
-    return float(np.clip((along**2) @ shares, 0.0, 1.0))
+    coverage = item.provenance.face_coverage
+    share = sum(
+        float(part) ** 2 * coverage[2 * axis + (1 if part > 0 else 0)] for axis, part in enumerate(along)
+    )
+    return min(max(share, 0.0), 1.0)
 
 
 def margin_90(
@@ -262,31 +300,36 @@ def _drift_m(scene: SceneMap) -> float:
     return scene.quality.pose_drift_m if scene.quality else 0.0
 
 
-def _cameras_of(scene: SceneMap, item: SceneObject) -> tuple[SceneCamera, ...]:
-    frames = set(item.provenance.frames) if item.provenance else set()
-    return tuple(camera for camera in scene.cameras if camera.index in frames) or scene.cameras
+def _views_of(scene: SceneMap, item: SceneObject) -> Views:
+    """Return the cameras that saw an object; all where none is known to have."""
+    frames = item.provenance.frames if item.provenance else ()
+    known = _VIEWS.setdefault(scene, {})
+    if frames not in known:
+        saw = set(frames)
+        cameras = tuple(camera for camera in scene.cameras if camera.index in saw)
+        known[frames] = Views(cameras or scene.cameras)
+    return known[frames]
 
 
-def _mean_view_m(cameras: Sequence[SceneCamera], xyz_m: Array, outward: Array) -> Array:
+def _mean_view_m(views: Views, xyz_m: Array, outward: Array) -> Array:
     """Return the mean way from the cameras to a point; those on its outer side count where there are any."""
-    if not cameras:
+    if not views.cameras:
         return -USUAL_RANGE_M * outward
-    views_m = np.array([xyz_m - camera.pose.position_m for camera in cameras])
+    views_m = xyz_m - views.position_m
     facing = views_m @ outward < 0
     if facing.any():
         views_m = views_m[facing]
     # Mapping trusts a view by its precision, and depth noise grows with the square of the range.
-    weights = np.linalg.norm(views_m, axis=1) ** -4.0
+    weights = np.einsum("ij,ij->i", views_m, views_m) ** -2.0
     mean: Array = weights @ views_m / weights.sum()
     return mean
 
 
-def _mean_aside_m(cameras: Sequence[SceneCamera], xyz_m: Array) -> Array:
+def _mean_aside_m(views: Views, xyz_m: Array) -> Array:
     """Return the mean way to a point from the point at its depth on the cameras' axes, shape (3,)."""
-    if not cameras:
+    if not views.cameras:
         return np.zeros(3)
-    views_m = np.array([xyz_m - camera.pose.position_m for camera in cameras])
-    ahead = np.array([camera.pose.forward for camera in cameras])
-    aside_m = views_m - np.sum(views_m * ahead, axis=1, keepdims=True) * ahead
+    views_m = xyz_m - views.position_m
+    aside_m = views_m - np.sum(views_m * views.forward, axis=1, keepdims=True) * views.forward
     mean: Array = aside_m.mean(axis=0)
     return mean
