@@ -7,6 +7,7 @@ from enum import IntEnum
 
 import typer
 
+from spatial_agent.prompts.untrusted import printable
 from spatial_agent.tools.errors import (
     ConfigurationError,
     InvalidValueError,
@@ -45,5 +46,5 @@ def reported_errors() -> Iterator[None]:
         print("interrupted; nothing half-written was left", file=sys.stderr)
         raise typer.Exit(Exit.INTERRUPTED) from None
     except SpatialAgentError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         raise typer.Exit(exit_code(error)) from None

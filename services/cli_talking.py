@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from spatial_agent.prompts.untrusted import printable
 from spatial_agent.services.cli_errors import Exit, reported_errors
 from spatial_agent.services.cli_options import InterfaceOption, ModelOption, ProfileOption, SourceArgument
 
@@ -35,7 +36,7 @@ def series_command(
             from spatial_agent.services.series_picture import write_series_picture
 
             write_series_picture(found, picture)
-    console.print_json(found.to_json()) if as_json else print(found.table())
+    console.print_json(found.to_json()) if as_json else print(printable(found.table()))
     answered = any(row.value is not None for row in found.rows)
     raise typer.Exit(Exit.ANSWERED if answered else Exit.ABSTAINED)
 
@@ -59,11 +60,11 @@ def chat_command(
                 try:
                     answer = session.ask(question)
                 except QuestionError as error:
-                    print(error)
+                    print(printable(str(error)))
                     continue
                 understood = session.dialogue.exchanges[-1].question
                 if understood != question:
-                    print(f"({understood})")
+                    print(f"({printable(understood)})")
                 console.print_answer(answer)
 
 

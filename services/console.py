@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from spatial_agent.prompts.untrusted import printable
 from spatial_agent.tools.progress import listening
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ WEIGHTS_STYLE = {
     "verified": "green",
 }
 STATUS_STYLE = {"ok": "green", "missing": "yellow", "broken": "red"}
+
+
+def shown(text: str) -> str:
+    """Return a text of others as a terminal may have it: no markup, no control sequences, nothing unseen."""
+    return escape(printable(text))
 
 
 @contextmanager
@@ -64,14 +70,16 @@ def print_json(data: Mapping[str, Any]) -> None:
 
 def print_answer(answer: "Answer") -> None:
     """Print an answer, then what it rests on."""
-    out.print(f"[bold]{escape(answer.text)}[/bold]")
+    out.print(f"[bold]{shown(answer.text)}[/bold]")
     if answer.reason and not answer.abstained and answer.reason not in answer.text:
-        out.print(f"[yellow]{escape(answer.reason)}[/yellow]")
+        out.print(f"[yellow]{shown(answer.reason)}[/yellow]")
     for sentence in answer.degraded:
-        out.print(f"[yellow]degraded: {escape(sentence)}[/yellow]")
+        out.print(f"[yellow]degraded: {shown(sentence)}[/yellow]")
     for item in answer.evidence:
         weak = " [yellow](weak)[/yellow]" if item["quality"] == "weak" else ""
-        out.print(f"  [dim]{item['id']}  {escape(item['claim'])}  \\[{item['definition']}][/dim]{weak}")
+        out.print(
+            f"  [dim]{shown(item['id'])}  {shown(item['claim'])}  \\[{shown(item['definition'])}][/dim]{weak}"
+        )
     costs = f"{answer.seconds:.2f} s"
     if answer.tokens:
         costs += f", decided by {answer.decided_by}, {answer.tokens} tokens"
@@ -90,7 +98,7 @@ def print_scene(scene: "SceneMap", written: Sequence[Path]) -> None:
     for item in scene.objects:
         seen = item.provenance
         table.add_row(
-            item.id,
+            shown(item.id),
             " ".join(f"{value:.2f}" for value in item.box.centre_m),
             " x ".join(f"{value:.2f}" for value in item.box.extent_m),
             str(len(seen.frames)) if seen else "given",
@@ -100,15 +108,15 @@ def print_scene(scene: "SceneMap", written: Sequence[Path]) -> None:
     if scene.room is not None:
         out.print(f"room: {scene.room.area_m2:.1f} m²")
     for note in scene.notes:
-        out.print(f"[dim]- {escape(note)}[/dim]")
+        out.print(f"[dim]- {shown(note)}[/dim]")
     for path in written:
-        out.print(f"wrote {escape(str(path))}")
+        out.print(f"wrote {shown(str(path))}")
 
 
 def print_tools(tools: "Sequence[Tool]", left_out: Mapping[str, str], *, as_json: bool) -> None:
     """Print the tools, one a line, or all that is known about them, and what was left out and why."""
     for name, reason in left_out.items():
-        err.print(escape(f"not in use: {name}: {reason}"), style="yellow")
+        err.print(shown(f"not in use: {name}: {reason}"), style="yellow")
     if as_json:
         entries = [vars(tool.spec) | {"isolated": tool.is_isolated} for tool in tools]
         print(json.dumps(entries, indent=2, default=str))
@@ -116,7 +124,7 @@ def print_tools(tools: "Sequence[Tool]", left_out: Mapping[str, str], *, as_json
     table = Table("name", "kind", "version", "runs", "what it does")
     for tool in tools:
         runs = "isolated" if tool.is_isolated else "trusted"
-        table.add_row(*map(escape, (tool.name, tool.kind, tool.version, runs, tool.spec.summary)))
+        table.add_row(*map(shown, (tool.name, tool.kind, tool.version, runs, tool.spec.summary)))
     out.print(table)
 
 
@@ -125,10 +133,10 @@ def print_conformance(name: str, report: Mapping[str, str], *, as_json: bool) ->
     if as_json:
         print_json({"tool": name, "checks": report})
         return
-    table = Table("check", "verdict", title=escape(name))
+    table = Table("check", "verdict", title=shown(name))
     for check, verdict in report.items():
         style = "green" if verdict.startswith("ok") else "red"
-        table.add_row(escape(check), f"[{style}]{escape(verdict)}")
+        table.add_row(shown(check), f"[{style}]{shown(verdict)}")
     out.print(table)
 
 
@@ -146,15 +154,15 @@ def print_weights(found: "Sequence[WeightsStatus]", folder: Path, *, as_json: bo
         size = f"{item.bytes / 1e6:.1f} MB" if item.bytes else ""
         state = f"[{WEIGHTS_STYLE[item.state]}]{item.state}"
         table.add_row(
-            escape(item.weights.name),
+            shown(item.weights.name),
             ", ".join(item.used_by),
-            escape(item.weights.licence),
+            shown(item.weights.licence),
             count,
             size,
             state,
         )
     out.print(table)
-    out.print(f"in {escape(str(folder))}")
+    out.print(f"in {shown(str(folder))}")
 
 
 def print_checked_weights(checked: "Mapping[str, Mapping[str, FileState]]", *, as_json: bool) -> None:
@@ -165,7 +173,7 @@ def print_checked_weights(checked: "Mapping[str, Mapping[str, FileState]]", *, a
     table = Table("weights", "file", "state")
     for name, files in checked.items():
         for file, state in files.items():
-            table.add_row(escape(name), escape(file), f"[{WEIGHTS_STYLE[state]}]{state}")
+            table.add_row(shown(name), shown(file), f"[{WEIGHTS_STYLE[state]}]{state}")
     out.print(table)
 
 
@@ -175,7 +183,7 @@ def print_trace(steps: "Sequence[Step]") -> None:
         out.print(f"[bold]{step.seconds:8.3f} s  {step.kind}[/bold]")
         for name, value in step.data.items():
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            out.print(f"            [dim]{name}[/dim]  {escape(text)}")
+            out.print(f"            [dim]{name}[/dim]  {shown(text)}")
 
 
 def print_program(result: "ProgramResult", written: Sequence[Path], *, as_json: bool) -> None:
@@ -199,17 +207,17 @@ def print_program(result: "ProgramResult", written: Sequence[Path], *, as_json: 
         )
         return
     if result.output:
-        print(result.output.rstrip("\n"))
+        print(printable(result.output.rstrip("\n")))
     if answer is not None:
         margin = (
             "" if answer.low is None or answer.high is None else f" ({answer.low:.4g} to {answer.high:.4g})"
         )
         value = f"{answer.value:.4g}" if isinstance(answer.value, float) else str(answer.value)
-        out.print(f"[bold]{escape(value)} {escape(answer.unit or '')}{margin}[/bold]")
+        out.print(f"[bold]{shown(value)} {shown(answer.unit or '')}{margin}[/bold]")
     if error is not None:
-        out.print(f"[red]{error.kind}: {escape(error.message)}[/red]")
+        out.print(f"[red]{error.kind}: {shown(error.message)}[/red]")
     for path in written:
-        out.print(f"wrote {escape(str(path))}")
+        out.print(f"wrote {shown(str(path))}")
     calls = len(result.results)
     out.print(f"[dim]{result.seconds:.2f} s, {calls} tool calls, {result.peak_mb:.0f} MB at most[/dim]")
 
@@ -219,5 +227,5 @@ def print_findings(findings: "Sequence[Finding]") -> None:
     table = Table("what", "status", "detail")
     for finding in findings:
         style = STATUS_STYLE[finding.status]
-        table.add_row(finding.what, f"[{style}]{finding.status}[/{style}]", escape(finding.detail))
+        table.add_row(finding.what, f"[{style}]{finding.status}[/{style}]", shown(finding.detail))
     out.print(table)

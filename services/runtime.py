@@ -174,7 +174,7 @@ def _model(choices: Choices, settings: Settings) -> ChatModel | None:
         return None
     from spatial_agent.agent.models.opening import open_model
 
-    return open_model(chosen, key=settings.model_key, weights_folder=settings.weights_folder)
+    return open_model(chosen, key=settings.key_for(chosen), weights_folder=settings.weights_folder)
 
 
 def _programs(settings: Settings, closing: ExitStack, interface: Interface) -> Programs | None:
