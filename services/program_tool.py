@@ -1,5 +1,6 @@
 """The tool ``program``: cells that the model writes, in one sandbox session for each run."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +16,7 @@ from spatial_agent.sandbox import ProgramResult, Sandbox, SandboxPolicy, Sandbox
 from spatial_agent.services.programs import program_inputs
 from spatial_agent.tools.contract import Evidence, Finding, ToolCall, ToolResult, ToolRunner
 from spatial_agent.tools.errors import (
-    SandboxUnavailableError,
+    SandboxError,
     ToolArgumentError,
     ToolError,
     ToolFailedError,
@@ -163,16 +164,22 @@ class _Cells(RunnerWrapper):
         self._frames = frames
         self._session: SandboxSession | None = None
         self._count = 0
+        self._turn = asyncio.Lock()
 
     async def call(self, call: ToolCall) -> ToolResult:
+        # Models ask for several programs at once; a session runs one cell after the other.
+        async with self._turn:
+            return await self._run(call)
+
+    async def _run(self, call: ToolCall) -> ToolResult:
         try:
             source = _source(call)
             ran = await self._started().run(source)
         except ToolError as error:
             return ToolResult(call.id, TOOL, error=error)
-        except SandboxUnavailableError:
-            # A model that asks for a program on a machine without a sandbox ends no run by that; why there is
-            # none is for the operator.
+        except SandboxError:
+            # A model that asks for a program where none can be run ends no run by that; why there is no
+            # sandbox is for the operator.
             await self.close()
             why = "programs cannot be run here; spatial-agent doctor says why"
             return ToolResult(call.id, TOOL, error=ToolUnavailableError(why))

@@ -72,10 +72,21 @@ def files_with_canary(folder: Path) -> list[Path]:
 
 def children(process: int) -> Iterator[int]:
     """Yield the processes that a process and its children have started."""
-    for task in Path(f"/proc/{process}/task").iterdir():
-        for child in map(int, (task / "children").read_text().split()):
-            yield child
-            yield from children(child)
+    try:
+        lists = [(task / "children").read_text() for task in Path(f"/proc/{process}/task").iterdir()]
+    except (FileNotFoundError, ProcessLookupError):
+        return  # it has ended
+    for child in (int(number) for numbers in lists for number in numbers.split()):
+        yield child
+        yield from children(child)
+
+
+def known_to(process: int) -> list[bytes]:
+    """Return the environment and the arguments of a process; of one that has ended, nothing."""
+    try:
+        return [Path(f"/proc/{process}/{name}").read_bytes() for name in ("environ", "cmdline")]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def shown(answer: Answer, capsys: pytest.CaptureFixture[str]) -> str:
@@ -92,14 +103,12 @@ def test_a_whole_question_leaves_the_key_nowhere(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     found: list[object] = []
-    started: set[int] = set()
+    read: list[bytes] = []
 
     def look() -> None:
         found.extend(files_with_canary(settings.cache_folder))
         for child in children(os.getpid()):
-            started.add(child)
-            shown = [Path(f"/proc/{child}/{name}") for name in ("environ", "cmdline")]
-            found.extend(path for path in shown if CANARY.encode() in path.read_bytes())
+            read.extend(known_to(child))
 
     answers = [
         Says(TASK),
@@ -116,7 +125,8 @@ def test_a_whole_question_leaves_the_key_nowhere(
         said = [repr(agent), repr(settings), repr(vars(agent)), caplog.text, shown(answer, capsys)]
     look()
     assert server.looks >= 4
-    assert started, "the program was run in no process of its own"
+    assert any(read), "the program was run in no process of its own"
+    found.extend(known for known in read if CANARY.encode() in known)
     assert any("distance" in str(item["claim"]) or "from the tv" in item["claim"] for item in answer.evidence)
     assert any(settings.runs_folder.glob("*.jsonl"))
     assert (settings.runs_folder / "checkpoints.sqlite").stat().st_size > 0
