@@ -10,9 +10,9 @@ from spatial_agent.tools.geometry.direction import quadrants
 from spatial_agent.tools.geometry.distance import centre_distance
 from spatial_agent.tools.geometry.egocentric import (
     Place,
+    Survey,
     Viewpoint,
     camera_viewpoint,
-    measure_places,
     observer_viewpoint,
     own_viewpoint,
 )
@@ -100,7 +100,7 @@ def _stand(
         view = viewpoint()
     except ViewpointError:
         return None
-    return Stand(words, lambda items: measure_places(scene, view, items), at, faced)
+    return Stand(words, Survey(scene, view).places, at, faced)
 
 
 def _in_the_picture(scene: SceneMap, camera: SceneCamera, items: Sequence[SceneObject]) -> list[Place]:

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+
 from spatial_agent.prompts.naming import named, present, seen_remark
 from spatial_agent.prompts.template import Template
-from spatial_agent.tools.geometry.distance import box_distance
+from spatial_agent.tools.geometry.distance import box_distance, centre_distance
 from spatial_agent.tools.geometry.measuring import measure_distance
 from spatial_agent.tools.geometry.vertical import is_over, rests_on
 from spatial_agent.tools.scene import SceneMap, SceneObject
@@ -87,9 +89,22 @@ def _near_pairs_from_either_end(
 
 
 def _neighbours(scene: SceneMap, item: SceneObject) -> list[SceneObject]:
-    """Return the nearest objects by the distance of their boxes."""
-    gaps_m = {other.id: box_distance(item.box, other.box) for other in scene.objects if other.id != item.id}
+    """Return the nearest objects by the distance of their boxes, looked up for no more of them than needed."""
+    least_m = {other.id: _least_m(item, other) for other in scene.objects if other.id != item.id}
+    gaps_m: dict[str, float] = {}
+    for name in sorted(least_m, key=lambda name: least_m[name]):
+        nearest = sorted(gaps_m.values())[:NEAREST]
+        if len(nearest) == NEAREST and least_m[name] > nearest[-1]:
+            break
+        gaps_m[name] = box_distance(item.box, scene.object(name).box)
     return [scene.object(name) for name in sorted(gaps_m, key=lambda name: (gaps_m[name], name))[:NEAREST]]
+
+
+def _least_m(item: SceneObject, other: SceneObject) -> float:
+    """Return a length that the distance of two boxes cannot be below: that of the balls round them."""
+    radii_m = (float(np.linalg.norm(one.box.extent_m)) / 2 for one in (item, other))
+    # A hair less, so that rounding passes nobody over.
+    return centre_distance(item.box, other.box) * (1 - 1e-9) - sum(radii_m) * (1 + 1e-9)
 
 
 def _vertical(scene: SceneMap, item: SceneObject, other: SceneObject) -> Triple | None:

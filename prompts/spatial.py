@@ -51,6 +51,10 @@ RELEVANT: dict[str, tuple[PartName, ...]] = {
 LAST_LINE_TOKENS = 48
 
 
+#: A draft and its tokens, which are counted once.
+Counted = tuple[Draft, int]
+
+
 @dataclass(frozen=True)
 class PromptPart:
     """One part of a prompt.
@@ -112,12 +116,16 @@ def compose(known: Known, *, parts: Sequence[PartName] = ALL, most_tokens: int =
         most_tokens: How many tokens it may take, pictures included. Only the task itself and the conclusion
             are never left out.
     """
-    wanted = {name: versions for name in _by_relevance(known, parts) if (versions := drafts(name, known))}
+    wanted = {name: versions for name in _by_relevance(known, parts) if (versions := _counted(name, known))}
     room = most_tokens - text_tokens(SpatialPrompt(()).text) - LAST_LINE_TOKENS
     chosen = _chosen(wanted, room)
-    left_out = [draft.omits for name, draft in chosen.items() if draft.omits and wanted[name].index(draft)]
+    left_out = [draft.omits for name, (draft, _) in chosen.items() if draft is not wanted[name][0][0]]
     left_out += [_title(name) for name in wanted if name not in chosen]
     return SpatialPrompt(_numbered(chosen), tuple(left_out))
+
+
+def _counted(name: PartName, known: Known) -> tuple[Counted, ...]:
+    return tuple((draft, draft.tokens(name)) for draft in drafts(name, known))
 
 
 def _by_relevance(known: Known, parts: Sequence[PartName]) -> tuple[PartName, ...]:
@@ -129,28 +137,28 @@ def _by_relevance(known: Known, parts: Sequence[PartName]) -> tuple[PartName, ..
     return tuple(name for name in dict.fromkeys((*ranked, *ALL)) if name in parts)
 
 
-def _chosen(wanted: Mapping[PartName, tuple[Draft, ...]], room: int) -> dict[PartName, Draft]:
+def _chosen(wanted: Mapping[PartName, tuple[Counted, ...]], room: int) -> dict[PartName, Counted]:
     """Return a draft of every part that fits."""
-    chosen: dict[PartName, Draft] = {}
+    chosen: dict[PartName, Counted] = {}
     for name, versions in wanted.items():
-        shortest = min(versions, key=lambda draft: draft.tokens(name))
-        if name in ALWAYS or shortest.tokens(name) <= room:
+        shortest = min(versions, key=lambda version: version[1])
+        if name in ALWAYS or shortest[1] <= room:
             chosen[name] = shortest
-            room -= shortest.tokens(name)
+            room -= shortest[1]
     for name, shortest in list(chosen.items()):
-        spare = room + shortest.tokens(name)
-        chosen[name] = next((draft for draft in wanted[name] if draft.tokens(name) <= spare), shortest)
-        room = spare - chosen[name].tokens(name)
+        spare = room + shortest[1]
+        chosen[name] = next((version for version in wanted[name] if version[1] <= spare), shortest)
+        room = spare - chosen[name][1]
     return chosen
 
 
-def _numbered(chosen: Mapping[PartName, Draft]) -> tuple[PromptPart, ...]:
+def _numbered(chosen: Mapping[PartName, Counted]) -> tuple[PromptPart, ...]:
     """Return the parts in reading order, their pictures numbered throughout."""
     found: list[PromptPart] = []
     first = 1
     for name in (name for name in ALL if name in chosen):
-        draft = chosen[name]
-        found.append(PromptPart(name, draft.words(name, first), draft.pictures, draft.tokens(name)))
+        draft, tokens = chosen[name]
+        found.append(PromptPart(name, draft.words(name, first), draft.pictures, tokens))
         first += len(draft.pictures)
     return tuple(found)
 

@@ -21,7 +21,7 @@ from spatial_agent.tools.geometry.intervals import (
     surface_error,
 )
 from spatial_agent.tools.geometry.measuring import corrected_box
-from spatial_agent.tools.scene import CameraPose, Measurement, SceneMap, SceneObject
+from spatial_agent.tools.scene import CameraPose, Measurement, OrientedBox, SceneMap, SceneObject
 
 Array = NDArray[np.float64]
 #: How a number changes with the centre of each object on the floor plan, shape (2,), by its id.
@@ -128,23 +128,32 @@ def measure_places(
         viewpoint: Whose left and whose ahead.
         targets: The things.
     """
-    survey = _Survey(scene, viewpoint)
-    return tuple(survey.place(item) for item in targets)
+    return Survey(scene, viewpoint).places(targets)
 
 
-class _Survey:
-    """What is measured from one viewpoint, with the errors of each box looked up once."""
+class Survey:
+    """What is measured from one viewpoint: each thing once, with the errors of each box looked up once."""
 
     def __init__(self, scene: SceneMap, viewpoint: Viewpoint) -> None:
+        """Measure nothing yet; see `measure_places`."""
         self._scene = scene
         self._view = viewpoint
         self._known = {item.id: item for item in (viewpoint.at, viewpoint.faced) if item is not None}
+        self._boxes: dict[str, OrientedBox] = {}
         self._errors: dict[str, list[tuple[Array, SurfaceError, SurfaceError]]] = {}
+        self._places: dict[str, Place] = {}
 
-    def place(self, item: SceneObject) -> Place:
+    def places(self, targets: Sequence[SceneObject]) -> tuple[Place, ...]:
+        """Return where things of the scene are."""
+        for item in targets:
+            if item.id not in self._places:
+                self._places[item.id] = self._place(item)
+        return tuple(self._places[item.id] for item in targets)
+
+    def _place(self, item: SceneObject) -> Place:
         view = self._view
         self._known[item.id] = item
-        way_m = corrected_box(self._scene, item).centre_m[:2] - view.at_m
+        way_m = self._box(item.id).centre_m[:2] - view.at_m
         aside = np.array([-view.ahead[1], view.ahead[0]])
         forward, left = float(way_m @ view.ahead), float(way_m @ aside)
         # Turning a little to the left adds to the way ahead what lies left, and takes it from the other leg.
@@ -204,15 +213,15 @@ class _Survey:
         for name, pull in pulls.items():
             for axis, low, high in self._ends(name):
                 # A centre is the mean of both ends; the near one is measured along the negative axis.
+                half = float(axis @ pull) / 2
                 errors += [low, high]
-                weights += [-float(axis @ pull) / 2, float(axis @ pull) / 2]
+                weights += [-half, half]
         return combined_std(self._scene, errors, weights)
 
     def _ends(self, name: str) -> list[tuple[Array, SurfaceError, SurfaceError]]:
         """Return, for each axis of a box, its part on the floor plan and the errors of both its ends."""
         if name not in self._errors:
-            item = self._known[name]
-            box = corrected_box(self._scene, item)
+            item, box = self._known[name], self._box(name)
             self._errors[name] = [
                 (
                     axis[:2],
@@ -222,6 +231,11 @@ class _Survey:
                 for axis, edge_m in zip(box.world_from_box.T, box.extent_m, strict=True)
             ]
         return self._errors[name]
+
+    def _box(self, name: str) -> OrientedBox:
+        if name not in self._boxes:
+            self._boxes[name] = corrected_box(self._scene, self._known[name])
+        return self._boxes[name]
 
 
 def _level(who: str, forward: Array) -> Array:

@@ -174,11 +174,12 @@ def combined_std(
         errors: One per position.
         weights: Factor of each position in the sum; 1 where None.
     """
-    factors = np.ones(len(errors)) if weights is None else np.asarray(weights)
-    common = scale_std(scene) * float(np.dot(factors, [error.per_scale_m for error in errors]))
-    aside = focal_std(scene) * float(np.dot(factors, [error.per_focal_m for error in errors]))
-    own = factors * [float(np.hypot(error.std_m, error.unseen_m)) for error in errors]
-    return float(np.linalg.norm([common, aside, float(np.linalg.norm(own))]))
+    # Plain numbers: the sums are short, and an array of each would cost more than what is in it.
+    weighed = list(zip(errors, [1.0] * len(errors) if weights is None else weights, strict=True))
+    common = scale_std(scene) * sum(factor * error.per_scale_m for error, factor in weighed)
+    aside = focal_std(scene) * sum(factor * error.per_focal_m for error, factor in weighed)
+    own = (factor * hypot(error.std_m, error.unseen_m) for error, factor in weighed)
+    return hypot(common, aside, *own)
 
 
 def one_sided_std(scene: SceneMap, errors: Sequence[SurfaceError]) -> tuple[float, float]:

@@ -6,6 +6,7 @@ mapping taken off and the 90 % interval of the error model round what is left.
 
 from collections.abc import Sequence
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,13 @@ THINNING = 0.01
 #: Sides observed less than this say nothing about where the object ends.
 BARELY_SEEN = 0.05
 UP: Array = np.array([0.0, 0.0, 1.0])
+#: Distances of a scene that are kept, the latest ones.
+MOST_KEPT = 1024
+
+Pair = tuple[SceneObject, SceneObject]
+#: What was measured of each scene, which never changes and takes them along when it goes: skills, second
+#: routes and prompts ask for the same distances.
+_DISTANCES: "WeakKeyDictionary[SceneMap, dict[Pair, tuple[Measurement, Array]]]" = WeakKeyDictionary()
 
 
 def measure_distance(scene: SceneMap, a: SceneObject, b: SceneObject) -> tuple[Measurement, Array]:
@@ -53,6 +61,17 @@ def measure_distance(scene: SceneMap, a: SceneObject, b: SceneObject) -> tuple[M
         ScaleError: If the scale of the scene is only relative.
     """
     scene.require_metric("a distance")
+    kept = _DISTANCES.setdefault(scene, {})
+    found = kept.get((a, b))
+    if found is None:
+        found = kept[a, b] = _surface_distance(scene, a, b)
+        while len(kept) > MOST_KEPT:
+            kept.pop(next(iter(kept)), None)
+    measurement, points_m = found
+    return measurement, points_m.copy()
+
+
+def _surface_distance(scene: SceneMap, a: SceneObject, b: SceneObject) -> tuple[Measurement, Array]:
     if a.surface is None or b.surface is None or not len(a.surface) or not len(b.surface):
         points_m = np.stack(nearest_points_of_boxes(a.box, b.box))
         return _length(scene, a, b, points_m, box_distance(a.box, b.box), "between boxes"), points_m
