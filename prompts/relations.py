@@ -89,7 +89,7 @@ def _near_pairs_from_either_end(
 
 
 def _neighbours(scene: SceneMap, item: SceneObject) -> list[SceneObject]:
-    """Return the nearest objects by the distance of their boxes, looked up for no more of them than needed."""
+    """Return the nearest objects by the distance of their boxes, looking at no more than needed."""
     least_m = {other.id: _least_m(item, other) for other in scene.objects if other.id != item.id}
     gaps_m: dict[str, float] = {}
     for name in sorted(least_m, key=lambda name: least_m[name]):
