@@ -169,7 +169,11 @@ class _Cells(RunnerWrapper):
     async def call(self, call: ToolCall) -> ToolResult:
         # Models ask for several programs at once; a session runs one cell after the other.
         async with self._turn:
-            return await self._run(call)
+            try:
+                return await self._run(call)
+            finally:
+                if self._session is not None and self._session.closed is not None:
+                    await self.close()
 
     async def _run(self, call: ToolCall) -> ToolResult:
         try:
@@ -184,8 +188,6 @@ class _Cells(RunnerWrapper):
             why = "programs cannot be run here; spatial-agent doctor says why"
             return ToolResult(call.id, TOOL, error=ToolUnavailableError(why))
         self._count += 1
-        if self._session is not None and self._session.closed is not None:
-            await self.close()
         return self._result(call, ran)
 
     def _started(self) -> SandboxSession:

@@ -141,3 +141,36 @@ def test_programs_asked_for_at_once_run_one_after_the_other(sandbox: Sandbox, tm
     results = asyncio.run(run())
     assert [result.error for result in results] == [None] * 3
     assert results[-1].evidence[0].finding.value == 3
+
+
+def test_after_a_program_was_given_up_the_next_begins_anew(sandbox: Sandbox, tmp_path: Path) -> None:
+    runner = SandboxedPrograms(lambda: sandbox).around(
+        LocalRunner(Registry.from_entry_points()), Trace("run", tmp_path / "run.jsonl"), lambda: None
+    )
+
+    async def run() -> ToolResult:
+        endless = ToolCall("m1", "program", {"source": "while True:\n    pass"})
+        try:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(runner.call(endless), 0.3)
+            return await runner.call(ToolCall("m2", "program", {"source": "answer(1)"}))
+        finally:
+            await runner.close()
+
+    result = asyncio.run(run())
+    assert result.error is None
+    assert result.evidence[0].finding.value == 1
+
+
+def test_what_one_run_keeps_no_other_run_reaches(sandbox: Sandbox, tmp_path: Path) -> None:
+    (drawn,), first = run_with(lambda: sandbox, tmp_path, "v = tools.top_down(scene='$scene')\nprint(v)")
+    assert drawn.error is None
+    assert isinstance(first.value("$top_down/1"), Picture)
+    fetch = "for name in ('$top_down/1', '$scene/../scene', '$/etc/passwd'):\n"
+    fetch += "    try:\n        tools.draw(frame=name)\n"
+    fetch += "    except Exception as error:\n        print(type(error).__name__, error)\n"
+    (said,), second = run_with(lambda: sandbox, tmp_path, fetch)
+    assert said.handle is not None
+    lines = str(second.value(said.handle)).splitlines()
+    assert len(lines) == 3
+    assert all("nothing is kept as" in line for line in lines)
