@@ -6,10 +6,12 @@ from typing import Any
 
 from spatial_agent.agent.answerer import offered_numbers
 from spatial_agent.agent.executor import is_own
+from spatial_agent.agent.frame_routes import AGREEMENT, TWO_FRAMES
 from spatial_agent.agent.second_routes import checked_by
 from spatial_agent.agent.task import Intent, SpatialTask
 from spatial_agent.tools.contract import Evidence, Finding
 from spatial_agent.tools.errors import UnitError
+from spatial_agent.tools.experts.two_frames import TELLING_M
 from spatial_agent.tools.scene import convert
 from spatial_agent.tools.skills.direction import DIVISIONS
 
@@ -71,8 +73,10 @@ def compare_routes(evidence: Sequence[Evidence], task: SpatialTask) -> list[Chec
     checks = []
     for route in evidence:
         first = by_id.get(checked_by(route) or "")
-        compare = COMPARED.get((first.tool, route.tool)) if first is not None else None
-        if first is not None and compare is not None:
+        if first is None:
+            continue
+        compare = COMPARED.get((first.tool, route.tool)) or IN_FRAMES.get(route.tool)
+        if compare is not None:
             checks.append(compare(first, route, task))
     return [check for check in checks if check is not None]
 
@@ -146,6 +150,25 @@ def _turned(first: Evidence, route: Evidence, _task: SpatialTask) -> Check | Non
     return _same_angle([first.id, route.id], float(turns[place]), float(degrees), why)
 
 
+def _two_frames(first: Evidence, route: Evidence, _task: SpatialTask) -> Check | None:
+    """Hold a measurement against single frames; None where they would not show even a gross fault."""
+    details = route.finding.details
+    if float(details.get("noticed_m", math.inf)) > TELLING_M:
+        return None
+    return _borne_out(first, route)
+
+
+def _estimated(first: Evidence, route: Evidence, _task: SpatialTask) -> Check | None:
+    """Hold recorded depth against a network's; None where that has nothing to be compared with."""
+    return _borne_out(first, route) if route.finding.details.get("telling") else None
+
+
+def _borne_out(first: Evidence, route: Evidence) -> Check:
+    contradicted = route.finding.details.get("contradicted")
+    why = contradicted or f"{route.tool} bears it out: {route.finding.claim}"
+    return {"evidence": [first.id], "agree": contradicted is None, "why": why}
+
+
 def _number(route: Evidence) -> int:
     return int(route.call_id.rpartition(".")[2])
 
@@ -158,6 +181,10 @@ COMPARED: Mapping[tuple[str, str], Compare] = {
     ("nearest", "distance"): _near_enough,
     ("route", "direction"): _turned,
 }
+
+
+#: Checks that are the same whatever they check.
+IN_FRAMES: Mapping[str, Compare] = {TWO_FRAMES: _two_frames, AGREEMENT: _estimated}
 
 
 def inspect(task: SpatialTask, evidence: Sequence[Evidence]) -> list[Check]:

@@ -9,13 +9,11 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from spatial_agent.agent.executor import is_own
+from spatial_agent.agent.executor import CHECKING, is_own
 from spatial_agent.agent.task import SpatialTask
 from spatial_agent.tools.contract import Evidence, Json, ToolCall
 from spatial_agent.tools.experts.sizes import Dimension, typical_size
 
-#: First letter of the ids of calls that check others.
-CHECKING = "v"
 #: Most turns of one route that are checked.
 MOST_TURNS = 4
 #: The other way between two objects.

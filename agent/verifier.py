@@ -3,16 +3,17 @@
 A distance can be had two ways that share only the box fit: between observed surfaces, and between
 box surfaces. An object lies inside its box, so the first cannot be shorter than the second by more
 than their margins; where it is, one of them is wrong and neither decides anything by itself. This is
-always looked at. The dearer routes (`agent.second_routes`) and the checks that need them
-(`agent.checks`) are for when much depends on an answer: a model is in the loop, or readings disagree.
+always looked at. The dearer routes (`agent.second_routes`, `agent.frame_routes`) and the checks that need
+them (`agent.checks`) are for when much depends on an answer: a model is in the loop, or readings disagree.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spatial_agent.agent.checks import compare_distances, compare_routes, inspect
-from spatial_agent.agent.executor import call_to_json
-from spatial_agent.agent.second_routes import CHECKING, routes_for
+from spatial_agent.agent.executor import CHECKING, call_to_json
+from spatial_agent.agent.frame_routes import Means, frame_routes
+from spatial_agent.agent.second_routes import routes_for
 from spatial_agent.agent.task import SpatialTask
 from spatial_agent.tools.contract import Evidence, ToolCall
 
@@ -27,6 +28,7 @@ def verify_evidence(
     *,
     thorough: bool = False,
     failures: Sequence[Mapping[str, Any]] | None = None,
+    means: Means | None = None,
 ) -> dict[str, Any]:
     """Say what evidence is weak, and what should still be measured.
 
@@ -38,6 +40,7 @@ def verify_evidence(
         thorough: Whether to take every second route there is, and to check each finding in itself.
         failures: Calls that failed so far; with them, thorough checks also reach what a model measured
             after the first round, each route being taken once whether it fails or not.
+        means: What checks in single frames can be made with; thorough checks make none without it.
 
     Returns:
         ``wanted``: calls as JSON; ``weak``: reason by evidence id; ``checks``: what was compared.
@@ -49,7 +52,7 @@ def verify_evidence(
     for check in checks:
         if not check["agree"]:
             weak |= dict.fromkeys(check["evidence"], check["why"])
-    wanted = _wanted(task, evidence, rounds, scene, thorough, failures)
+    wanted = _wanted(task, evidence, rounds, scene, thorough, failures, means)
     return {"wanted": [call_to_json(call) for call in wanted], "weak": weak, "checks": checks}
 
 
@@ -60,6 +63,7 @@ def _wanted(
     scene: str,
     thorough: bool,
     failures: Sequence[Mapping[str, Any]] | None,
+    means: Means | None,
 ) -> list[ToolCall]:
     if not thorough:
         return _second_distances(task, evidence, scene) if rounds == 1 else []
@@ -67,6 +71,9 @@ def _wanted(
         return []
     made = {item.call_id for item in evidence} | {failure["call_id"] for failure in failures or ()}
     routes = [call for item in evidence for call in routes_for(task, item, scene)]
+    if means is not None:
+        made |= means.called
+        routes += frame_routes(evidence, scene, means)
     return [call for call in routes if call.id not in made and not _is_known(call, evidence)]
 
 
