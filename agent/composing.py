@@ -39,9 +39,8 @@ async def _made(state: AgentState, context: RunContext) -> SpatialPrompt:
     known = _known(state, scene)
     model = model_of(state, context)
     if model is None:
-        return await asyncio.to_thread(
-            compose, known, parts=WITHOUT_MODEL, most_tokens=context.budget.prompt_tokens
-        )
+        # A few rows of words take less than handing them to a thread and back.
+        return compose(known, parts=WITHOUT_MODEL, most_tokens=context.budget.prompt_tokens)
     parts = ALL if context.parts is None else [name for name in ALL if name in context.parts]
     most = min(context.budget.pictures, model.limits.most_pictures)
     if most:
