@@ -137,8 +137,10 @@ def load(folder: Path, has_eyes: bool, device: str | None, name: str) -> LoadedN
     processors: Any = AutoProcessor if has_eyes else AutoTokenizer
     try:
         with _quietly():
-            processor = processors.from_pretrained(folder, local_files_only=True)
-            network = networks.from_pretrained(folder, local_files_only=True, dtype="auto")
+            # Left out, the library asks on the terminal whether code of the model's own may run.
+            own: Any = {"local_files_only": True, "trust_remote_code": False}
+            processor = processors.from_pretrained(folder, **own)
+            network = networks.from_pretrained(folder, **own, dtype="auto")
         network = network.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     except Exception as error:  # damaged files fail in as many ways as there are readers
         raise ModelUnavailableError(
