@@ -116,14 +116,15 @@ def _asked(run: Walk) -> list[str]:
     scene = run.of("load")[0]["scene"]
     return [
         "# How it answers: one question, step by step",
-        _words("""Everything in blocks and tables here was written by one run: `python -m tests.walkthrough.page`
-            asks the question, and makes this page of the trace. In the place of a model there is a script
-            (`play` in `tests/walkthrough/page.py`), which makes a mistake that models make: it takes the
-            camera for the observer. Any run can be read like this, with `spatial-agent trace show`."""),
+        _words("""Everything in blocks and tables here was written by one run: `python -m
+            tests.walkthrough.page` asks the question, and makes this page of the trace. In the place
+            of a model there is a script (`play` in `tests/walkthrough/page.py`), which makes a
+            mistake that models make: it takes the camera for the observer. Any run can be read like
+            this, with `spatial-agent trace show`."""),
         f"> {QUESTION}",
         f"![The sofa and the armchair, marked; from the sofa to the tv an arrow](images/{PICTURE.name})",
-        _words("""For whoever looks at this picture, the armchair is to the right of the sofa. For whoever stands
-            at the sofa and faces the tv, which is out of the picture, it is not."""),
+        _words("""For whoever looks at this picture, the armchair is to the right of the sofa. For whoever
+            stands at the sofa and faces the tv, which is out of the picture, it is not."""),
         "## Load",
         _words(f"""The scan is opened and measured, or found in the cache: {scene["frames"]} frames,
             {len(scene["objects"])} objects. It says of itself:"""),
@@ -139,13 +140,13 @@ def _read(run: Walk) -> list[str]:
         _words("""The model writes the question down as a task. It does not answer it. These are its rules
             (`prompts/templates/formalise.md`):"""),
         _folded("The rules", _text(request.messages[0].text)),
-        _words("""And this is what it is sent. What comes from the user or the scene stands between `<data>` and
-            `</data>` or in quotes:"""),
+        _words("""And this is what it is sent. What comes from the user or the scene stands between `<data>`
+            and `</data>` or in quotes:"""),
         _text(request.messages[-1].text),
         "It writes:",
         _json(run.reply("formalise")),
-        _words(f"""The grammar reads the question, too; where the two disagree, both readings are measured. This
-            one was read by `{reading["by"]}`. The task, without what it leaves open:"""),
+        _words(f"""The grammar reads the question, too; where the two disagree, both readings are measured.
+            This one was read by `{reading["by"]}`. The task, without what it leaves open:"""),
         _json(json.dumps(_stated(reading["task"]), indent=2)),
     ]
 
@@ -160,11 +161,11 @@ def _measured(run: Walk) -> list[str]:
     wanted = ", ".join(f"`{call['id']}`" for call in verdicts[0]["wanted"])
     return [
         "## Plan, execute, verify",
-        _words("""A task that a skill measures needs no model to plan it. The calls, in the order in which they
-            were made; what stands behind a `$` stays where it is measured:"""),
+        _words("""A task that a skill measures needs no model to plan it. The calls, in the order in which
+            they were made; what stands behind a `$` stays where it is measured:"""),
         _table(("call", "tool", "arguments"), [_call(call) for call in run.of("call")]),
-        _words(f"""`c1` is the question's own. The verifier then wanted {wanted}: the same angle from the other
-            side. What came of them:"""),
+        _words(f"""`c1` is the question's own. The verifier then wanted {wanted}: the same angle from the
+            other side. What came of them:"""),
         _table(("evidence", "call", "finding", "value", "90 %", "quality"), list(map(_finding, evidence))),
         "Held against each other:",
         "\n".join(checks),
@@ -198,8 +199,8 @@ def _answered(run: Walk) -> list[str]:
         _text(run.request("reconsider").messages[-1].text),
         "Now it writes:",
         _json(run.reply("reconsider")),
-        _words("""Had it insisted, the measurement would have been the answer all the same, decided by `evidence`,
-            with the model's view in `reason`. So this is answered:"""),
+        _words("""Had it insisted, the measurement would have been the answer all the same, decided by
+            `evidence`, with the model's view in `reason`. So this is answered:"""),
         _json(json.dumps(_kept(run.answer), indent=2, ensure_ascii=False)),
         f"The model was asked {len(replies)} times, for about {tokens} tokens.",
     ]
