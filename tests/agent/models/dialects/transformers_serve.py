@@ -1,6 +1,7 @@
 """Starts the real ``transformers serve`` in a process of its own: ``python -m`` with its arguments."""
 
 import io
+import runpy
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,9 +19,7 @@ def main() -> None:
         torchvision.io.image._assert_has_image_ops()
     except RuntimeError:
         torchvision.io.decode_image = decoded
-    from transformers.cli.transformers import main
-
-    main()
+    runpy.run_module("transformers.cli.transformers", run_name="__main__")
 
 
 def decoded(data: "torch.Tensor", **_how: object) -> "torch.Tensor":
