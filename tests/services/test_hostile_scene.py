@@ -1,7 +1,7 @@
 """A scene whose names are attacks: nothing in them leaves its quotation, works the terminal or ends a run."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -58,7 +58,7 @@ def renamed(frames: FrameSet) -> FrameSet:
     """Return a recording whose name and whose frames' names are attacks."""
     headers = tuple(replace(header, name=f"{ATTACK}{header.index}") for header in frames.headers)
 
-    def load(load_frame: Any, index: int, *parts: Any) -> Frame:  # noqa: ANN401
+    def load(load_frame: Callable[..., Frame], index: int, *parts: bool) -> Frame:
         return replace(load_frame(index, *parts), header=headers[index])
 
     loader = partial(load, frames.loader)

@@ -26,8 +26,13 @@ def test_code_that_comes_with_a_model_is_not_run(tmp_path: Path, monkeypatch: py
     config = {"model_type": "own", "auto_map": auto, "architectures": ["Own"]}
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"auto_map": auto}))
-    asked: list[object] = []
-    monkeypatch.setattr("builtins.input", lambda *said: asked.append(said) or "y")
+    asked: list[str] = []
+
+    def yes(question: str = "") -> str:
+        asked.append(question)
+        return "y"
+
+    monkeypatch.setattr("builtins.input", yes)
     model = InProcess(tmp_path)
     request = ChatRequest((Message("user", ("Hello",)),), "answer")
     with pytest.raises(ModelUnavailableError, match="cannot be read"):
