@@ -75,10 +75,13 @@ def may_go_on(state: AgentState) -> bool:
 
 
 async def _next_step(situation: Situation, context: RunContext, model: ChatModel | None) -> Step:
-    pictures: tuple[Picture, ...] = ()
-    if model is not None and model.limits.most_pictures:
-        pictures = await asyncio.to_thread(_pictures, situation, context, model.limits.picture_side_px)
-    return await PLANNER.next_step(situation, model, context.offers, context.interface, pictures)
+    async def look() -> tuple[Picture, ...]:
+        limits = None if model is None else model.limits
+        if limits is None or not limits.most_pictures:
+            return ()
+        return await asyncio.to_thread(_pictures, situation, context, limits.picture_side_px)
+
+    return await PLANNER.next_step(situation, model, context.offers, context.interface, look)
 
 
 def _pictures(situation: Situation, context: RunContext, side_px: int) -> tuple[Picture, ...]:

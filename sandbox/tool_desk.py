@@ -9,6 +9,8 @@ from spatial_agent.tools.call_json import ERRORS
 from spatial_agent.tools.contract import ToolCall, ToolResult, ToolRunner
 from spatial_agent.tools.errors import ToolError, WireError
 
+#: Longest message of an error that a program is told; tools repeat what they were given.
+_MOST_SAID = 4000
 _MEGA = 2**20
 
 
@@ -107,7 +109,7 @@ def _said(result: ToolResult) -> "messages.Returned | messages.Failed":
 
 
 def _failed(error: str, message: str) -> messages.Failed:
-    return messages.Failed(error, message)
+    return messages.Failed(error, message[:_MOST_SAID])
 
 
 def _name(error: ToolError) -> str:

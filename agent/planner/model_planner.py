@@ -1,6 +1,6 @@
 """What to call next: the skills that a task needs first, then what the model thinks of."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from spatial_agent.agent.executor import is_own
@@ -32,6 +32,10 @@ OFFERS_SHARE = 4
 MOST_TOKENS = 1500
 
 
+#: Draws the pictures that a model may look at.
+Look = Callable[[], Awaitable[Sequence[Picture]]]
+
+
 class ModelPlanner:
     """Decides what to call; keeps nothing between calls, so one serves any number of runs."""
 
@@ -41,7 +45,7 @@ class ModelPlanner:
         model: ChatModel | None,
         offers: Sequence[ToolOffer],
         interface: Interface,
-        pictures: Sequence[Picture] = (),
+        look: Look | None = None,
     ) -> Step:
         """Return what to call next, or none where enough is known or nothing more can be done.
 
@@ -53,7 +57,7 @@ class ModelPlanner:
             model: Calls tools; None where there is none, or none any more.
             offers: Tools that it may call, skills first.
             interface: How it acts; ``"single-pass"`` lets it call nothing.
-            pictures: What it may look at.
+            look: Draws what the model may look at; called only where the model is asked.
 
         Raises:
             ModelError: If the model fails.
@@ -65,7 +69,7 @@ class ModelPlanner:
         stopped = _spent(situation)
         if stopped:
             return Step(stopped=stopped)
-        return await _ModelTurn(situation, tuple(offers), interface, tuple(pictures)).ask(model)
+        return await _ModelTurn(situation, tuple(offers), interface, look).ask(model)
 
 
 def _own_calls(situation: Situation) -> tuple[ToolCall, ...]:
@@ -122,7 +126,7 @@ class _ModelTurn:
     situation: Situation
     offers: tuple[ToolOffer, ...]
     interface: Interface
-    pictures: tuple[Picture, ...]
+    look: Look | None
 
     async def ask(self, model: ChatModel) -> Step:
         """Return the calls that the model wants and that can be made."""
@@ -132,7 +136,8 @@ class _ModelTurn:
         shown = within(tuple(map(compact, usable_now)), model.limits.context_tokens // OFFERS_SHARE)
         usable_now = usable_now[: len(shown)]
         callable_in_programs = [offer for offer in self.offers if offer.name != PROGRAM]
-        messages = conversation(self.situation, callable_in_programs, self.interface, self.pictures)
+        pictures = () if self.look is None else await self.look()
+        messages = conversation(self.situation, callable_in_programs, self.interface, pictures)
         said = ""
         problems: tuple[str, ...] = ()
         for _ in range(ATTEMPTS):

@@ -25,6 +25,8 @@ Pixels = NDArray[np.uint8]
 
 #: Pictures larger than this along either side are of no use to anybody, pixels.
 LARGEST_PX = 4096
+#: More marks than anybody can tell apart.
+MOST_MARKS = 500
 #: Nothing farther away than this, from the first pixel, is ever drawn.
 FARTHEST_PX = 1e7
 
@@ -116,6 +118,8 @@ def draw_marks(canvas: Canvas, marks: list[dict[str, Any]], zoom: float = 1.0) -
     Raises:
         ToolArgumentError: If a mark is not of that form; the message names it.
     """
+    if len(marks) > MOST_MARKS:
+        raise ToolArgumentError(f"marks: expected at most {MOST_MARKS}, got {len(marks)}; draw what matters")
     for number, mark in enumerate(marks):
         # Edges of pixels, not centres, keep their share of the picture.
         points_px = (_coordinates(number, mark) + 0.5) * zoom - 0.5

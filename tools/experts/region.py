@@ -23,6 +23,7 @@ Pixels = NDArray[np.bool_]
 
 #: Given regions are taken as drawn; identities the source knows are lifted that way.
 AS_DRAWN = 1
+MOST_CORNERS = 500
 
 
 @expert("region", resources=Resources(in_caller=True))
@@ -104,6 +105,11 @@ def _corners(
     if xyxy_px is not None and len(xyxy_px) == 4:
         left, top, right, bottom = xyxy_px
         outline_px = [[left, top], [right, top], [right, bottom], [left, bottom]]
+    if outline_px is not None and len(outline_px) > MOST_CORNERS:
+        raise ToolArgumentError(
+            f"region: expected an outline of at most {MOST_CORNERS} corners, got {len(outline_px)}; "
+            "leave out every second one"
+        )
     pairs = outline_px is not None and len(outline_px) > 2 and all(len(corner) == 2 for corner in outline_px)
     if not pairs or not np.isfinite(np.asarray(outline_px, np.float64)).all():
         raise ToolArgumentError(

@@ -23,6 +23,8 @@ TIE_M = 0.05
 DEEPEST = 3
 #: How many labels or candidates a message lists.
 MOST_LISTED = 20
+#: Longest name, characters; more than any question has room for.
+LONGEST_PHRASE = 600
 
 Objects = tuple[SceneObject, ...]
 
@@ -81,6 +83,10 @@ def _resolve_one(
 
 
 def _resolve(scene: SceneMap, phrase: str, exact_label: bool, depth: int) -> Objects:
+    if len(phrase) > LONGEST_PHRASE:
+        raise ToolFailedError(
+            f"expected the name of an object, got {len(phrase)} characters; at most {LONGEST_PHRASE} are read"
+        )
     text = plain_words(phrase)
     if not text:
         raise ToolFailedError(f"expected the name of an object, got {phrase!r}; {_inventory(scene)}")
