@@ -29,8 +29,9 @@ LEAST_COSINE, NEAREST_M = 0.3, 0.1
 #: Of the points of one cell of the picture, pixels, those this far behind the nearest are its far side.
 CELL_PX, THICK_M = 4, 0.05
 #: An object is looked for so far from its place, metres, across the picture and along the optical axis, and
-#: in such steps. Elsewhere than at its place it must be found this many times better.
-ACROSS_M, ALONG_M, STEP_M, BETTER = 0.2, 0.4, 0.1, 1.3
+#: in such steps. Elsewhere, this share of its places must be found, and that much more than at its place.
+ACROSS_M, ALONG_M, STEP_M = 0.2, 0.4, 0.1
+ELSEWHERE_SHARE, MORE_SHARE = 0.6, 0.3
 #: Depths this near to what is expected belong to the object, metres and share of the depth: while it is
 #: looked for and first fitted, and then.
 NEAR_M, SAME_M, SAME_SHARE = 0.06, 0.04, 0.01
@@ -154,9 +155,10 @@ def _start(xyz_m: Array, view: _View) -> Array:
     shifts_m = np.stack(np.meshgrid(across, across, along), axis=-1).reshape(-1, 3)
     shifts_m = shifts_m[np.argsort(np.linalg.norm(shifts_m, axis=1), kind="stable")] @ view.pose.rotation.T
     here = view.looked_up((xyz_m + shifts_m[:, None]).reshape(-1, 3), NEAR_M)[1]
-    found = here.reshape(len(shifts_m), -1).sum(axis=1)
+    found = here.reshape(len(shifts_m), -1).mean(axis=1)
     best = int(found.argmax())
-    start_m: Array = shifts_m[best] if found[best] > BETTER * found[0] else np.zeros(3)
+    is_elsewhere = found[best] >= max(ELSEWHERE_SHARE, found[0] + MORE_SHARE)
+    start_m: Array = shifts_m[best] if is_elsewhere else np.zeros(3)
     return start_m
 
 
