@@ -65,8 +65,8 @@ def measure_distance(scene: SceneMap, a: SceneObject, b: SceneObject) -> tuple[M
     found = kept.get((a, b))
     if found is None:
         found = kept[a, b] = _surface_distance(scene, a, b)
-        while len(kept) > MOST_KEPT:
-            kept.pop(next(iter(kept)), None)
+        for pair in list(kept)[:-MOST_KEPT]:
+            kept.pop(pair, None)
     measurement, points_m = found
     return measurement, points_m.copy()
 
