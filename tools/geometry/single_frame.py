@@ -127,7 +127,7 @@ def shift_in_frame(
         apart_m = ((seen_m - facing.xyz_m[here]) * normals).sum(axis=1)
         pixel_m = float(np.median(np.linalg.norm(seen_m - pose.position_m, axis=1))) / intrinsics.fx
         by_m, precision = _fitted(normals, apart_m, by_m, float(np.hypot(FACE_M, FACE_PIXEL * pixel_m)))
-    return Shift(by_m, np.linalg.inv(precision), found)
+    return Shift(by_m, np.asarray(np.linalg.inv(precision), np.float64), found)
 
 
 @dataclass(frozen=True, eq=False)

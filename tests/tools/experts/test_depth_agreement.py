@@ -1,4 +1,4 @@
-"""Estimated depth bears out recorded depth where it is right, in metres or in proportion, and else does not."""
+"""Estimated depth bears recorded depth out where that is right, in metres or in proportion."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import pytest
 from spatial_agent.tools.contract import Finding
 from spatial_agent.tools.errors import ToolArgumentError, ToolFailedError
 from spatial_agent.tools.experts.depth_agreement import depth_agreement
-from spatial_agent.tools.scene import DepthMap, Frame
+from spatial_agent.tools.scene import DepthMap, Frame, SceneObject
 from spatial_agent.tools.scene.depth import Scale
 from tests.agent.routes.filming import ROOM, filmed, scene
 
@@ -55,7 +55,7 @@ def test_an_estimate_within_its_own_error_agrees_and_its_factor_is_told(factor: 
 
 
 def test_a_recording_in_the_wrong_unit_is_contradicted() -> None:
-    # The scene is as wrong as the frame: what is an inch was taken for 2 cm.
+    # The scene is as wrong as the frame it was measured from.
     wrong = replace(scene(), objects=tuple(_scaled(item, 0.6) for item in scene().objects))
     header = filmed().headers[INDEX]
     assert header.pose is not None
@@ -70,10 +70,10 @@ def test_a_recording_in_the_wrong_unit_is_contradicted() -> None:
     assert "times the recorded one" in found.details["contradicted"]
 
 
-def _scaled(item: object, factor: float) -> object:
-    box = item.box  # type: ignore[attr-defined]
-    return replace(  # type: ignore[type-var]
-        item, box=replace(box, centre_m=box.centre_m * factor, extent_m=box.extent_m * factor)
+def _scaled(item: SceneObject, factor: float) -> SceneObject:
+    box = item.box
+    return replace(
+        item, box=replace(box, centre_m=box.centre_m * factor, extent_m=box.extent_m * factor), surface=None
     )
 
 
