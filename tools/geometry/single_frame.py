@@ -28,10 +28,11 @@ LEAST_IN_PATCH, THIN_SHARE = 8, 0.35
 LEAST_COSINE, NEAREST_M = 0.3, 0.1
 #: Of the points of one cell of the picture, pixels, those this far behind the nearest are its far side.
 CELL_PX, THICK_M = 4, 0.05
-#: An object is looked for so far from its place, metres, across the picture and along the optical axis, and
-#: in such steps. Elsewhere, this share of its places must be found, and that much more than at its place.
+#: Unless this share of an object's places is found at its place, it is looked for so far from there, metres,
+#: across the picture and along the optical axis, in such steps. That share must be found there, and this much
+#: more than at its place.
 ACROSS_M, ALONG_M, STEP_M = 0.2, 0.4, 0.1
-ELSEWHERE_SHARE, MORE_SHARE = 0.6, 0.3
+ELSEWHERE_SHARE, MORE_SHARE = 0.55, 0.3
 #: Depths this near to what is expected belong to the object, metres and share of the depth: while it is
 #: looked for and first fitted, and then.
 NEAR_M, SAME_M, SAME_SHARE = 0.06, 0.04, 0.01
@@ -117,16 +118,20 @@ def shift_in_frame(
     if len(facing.xyz_m) < LEAST_FOUND:
         return None
     view = _View(depth, intrinsics, pose)
-    by_m, precision, found = _start(facing.xyz_m, view), np.eye(3), 0
+    start_m = _start(facing.xyz_m, view)
+    by_m, precision, found = start_m, np.eye(3), 0
     for near_m in (NEAR_M,) * (ROUNDS - 2) + (SAME_M,) * 2:
         seen_m, here = view.looked_up(facing.xyz_m + by_m, near_m)
         found = int(here.sum())
         if found < max(LEAST_FOUND, LEAST_SHARE * len(facing.xyz_m)):
             return None
         normals = facing.normals[here]
-        apart_m = ((seen_m - facing.xyz_m[here]) * normals).sum(axis=1)
+        apart_m = ((seen_m - facing.xyz_m[here] - start_m) * normals).sum(axis=1)
         pixel_m = float(np.median(np.linalg.norm(seen_m - pose.position_m, axis=1))) / intrinsics.fx
-        by_m, precision = _fitted(normals, apart_m, by_m, float(np.hypot(FACE_M, FACE_PIXEL * pixel_m)))
+        face_m = float(np.hypot(FACE_M, FACE_PIXEL * pixel_m))
+        # Where no face tells, it stays where the search began.
+        moved_m, precision = _fitted(normals, apart_m, by_m - start_m, face_m)
+        by_m = start_m + moved_m
     return Shift(by_m, np.asarray(np.linalg.inv(precision), np.float64), found)
 
 
@@ -150,7 +155,9 @@ class _View:
 
 
 def _start(xyz_m: Array, view: _View) -> Array:
-    """Return where to begin: the shift that finds most places, shape (3,); none unless it finds far more."""
+    """Return where to begin: at its place, or else at the shift that finds most places, shape (3,)."""
+    if view.looked_up(xyz_m, NEAR_M)[1].mean() >= ELSEWHERE_SHARE:
+        return np.zeros(3)
     across, along = (np.arange(-reach, reach + STEP_M / 2, STEP_M) for reach in (ACROSS_M, ALONG_M))
     shifts_m = np.stack(np.meshgrid(across, across, along), axis=-1).reshape(-1, 3)
     shifts_m = shifts_m[np.argsort(np.linalg.norm(shifts_m, axis=1), kind="stable")] @ view.pose.rotation.T
