@@ -71,6 +71,7 @@ async def _with_model(state: AgentState, context: RunContext, model: ChatModel) 
         other=reading.other,
         disagreement=reading.disagreement,
         measurable=scene is not None and scene.has_places,
+        disputed=_disputed(state),
     )
 
 
@@ -81,6 +82,13 @@ def _known(state: AgentState) -> tuple[Reading, list[Evidence]]:
 def _weak(state: AgentState) -> dict[str, str]:
     verdict = state.get("verdict")
     return verdict["weak"] if verdict else {}
+
+
+def _disputed(state: AgentState) -> list[str]:
+    """Return the ids of the evidence that another measurement contradicts."""
+    checks = (state.get("verdict") or {}).get("checks", ())
+    apart = [check["evidence"] for check in checks if not check["agree"] and len(check["evidence"]) > 1]
+    return [name for evidence in apart for name in evidence]
 
 
 def _with_limits(answer: Answer, state: AgentState) -> Answer:

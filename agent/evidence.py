@@ -10,7 +10,8 @@ def to_json(evidence: Evidence) -> dict[str, Json]:
     """Return a piece of evidence as one flat JSON object, its margin included."""
     data = evidence_to_json(evidence)
     finding: dict[str, Json] = data.pop("finding")
-    return data | finding | {"margin": evidence.finding.margin}
+    margin = evidence.finding.margin
+    return data | finding | {"margin": None if margin is None else float(margin)}
 
 
 def from_json(data: Mapping[str, Json]) -> Evidence:

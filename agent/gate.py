@@ -7,6 +7,7 @@ on strong evidence      the same            as measured, decided by both
 on strong evidence      another             as measured; the view is kept in the reason
 on weak evidence        the same            as measured and called weak, decided by both
 on weak evidence        another             the model's view, without a margin
+where routes disagree   another             a refusal: nobody confirms either measurement
 refused                 any                 the refusal
 not at all              any                 the model's view, called unmeasured
 anything                none to be read     as measured, or the refusal
@@ -19,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from spatial_agent.agent.answer import Answer
-from spatial_agent.agent.answerer import in_form, with_remark
+from spatial_agent.agent.answerer import abstain, in_form, with_remark
 from spatial_agent.agent.planner.options import match_option
 from spatial_agent.agent.task import Option, SpatialTask
 from spatial_agent.agent.view import View
@@ -54,6 +55,7 @@ def gate(
     weak: Mapping[str, str],
     *,
     refusal_stands: bool = True,
+    is_disputed: bool = False,
 ) -> Gate:
     """Decide between a measured answer and a model's view.
 
@@ -64,6 +66,7 @@ def gate(
         weak: Why the evidence that `measured` rests on is weak, by its id; empty where all of it is strong.
         refusal_stands: Whether a refusal says something of the question, as "there is no such object" does,
             rather than that nothing could be measured.
+        is_disputed: Whether the evidence is weak because another measurement contradicts it.
     """
     stated = as_asked(task, view)
     if stated is None:
@@ -73,6 +76,14 @@ def gate(
         return Gate(measured if refusal_stands else of_model(task, stated, measured, why))
     if agrees(task, measured, stated):
         return Gate(replace(measured, decided_by="both"))
+    if weak and is_disputed:
+        why = "; ".join(dict.fromkeys(weak.values()))
+        return Gate(
+            abstain(
+                f"measurements contradict each other ({why}), and the model sees it otherwise: {view.said!r}",
+                measured.evidence,
+            )
+        )
     if weak:
         why = f"not measured reliably; what was measured says otherwise: {measured.text[:MOST_QUOTED]}"
         return Gate(of_model(task, stated, measured, why))

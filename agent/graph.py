@@ -10,6 +10,7 @@ from langgraph.runtime import Runtime
 from spatial_agent.agent import answering, composing, deciding
 from spatial_agent.agent.evidence import from_json
 from spatial_agent.agent.executor import call_from_json, run_calls
+from spatial_agent.agent.frame_routes import Means
 from spatial_agent.agent.loading import load_scene, scene_of
 from spatial_agent.agent.plain import from_plain
 from spatial_agent.agent.situation import Reading
@@ -55,6 +56,9 @@ async def verify(state: AgentState, context: RunContext) -> JsonObject:
     if state["stopped"]:
         return {"verdict": (state.get("verdict") or {"weak": {}, "checks": []}) | {"wanted": []}}
     thorough = context.model is not None or reading.disagreement is not None
+    scene = await scene_of(state, context) if thorough else None
+    tools = frozenset(offer.name for offer in context.offers)
+    means = None if scene is None else Means(scene, context.frames.frames, tools, state["turns"])
     verdict = verify_evidence(
         reading.task,
         evidence,
@@ -62,6 +66,7 @@ async def verify(state: AgentState, context: RunContext) -> JsonObject:
         state["scene"]["reference"],
         thorough=thorough,
         failures=state["failures"],
+        means=means,
     )
     done = len(state["evidence"]) + len(state["failures"])
     if len(state["turns"]) >= context.budget.turns or done + len(verdict["wanted"]) > context.budget.calls:

@@ -4,7 +4,7 @@ At most two questions are put to the model: for its answer, and then once more w
 evidence (with the marked picture) or where nothing else than its words could answer and they cannot be read.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,6 +43,7 @@ async def answer_with_model(
     other: SpatialTask | None = None,
     disagreement: str | None = None,
     measurable: bool = True,
+    disputed: Collection[str] = (),
 ) -> Answer:
     """Answer a task from the evidence and a model's reading of it.
 
@@ -60,13 +61,14 @@ async def answer_with_model(
         disagreement: In what the readings differ, in a sentence.
         measurable: Whether there is a scene that could be measured; where there is none, a refusal only
             says that nothing was measured, and the model's view is given as unmeasured.
+        disputed: Ids of the evidence that another measurement contradicts.
 
     Raises:
         ModelError: If the model fails before it has given a view; `answer_readings` then answers without it.
         BudgetExceededError: If the first question to the model would exceed the budget; likewise.
     """
     measured = answer_readings(task, other, evidence, failures, weak, disagreement)
-    asked = Asked(task, tuple(evidence), tuple(failures), weak, measured, measurable)
+    asked = Asked(task, tuple(evidence), tuple(failures), weak, measured, measurable, frozenset(disputed))
     talk = Talk(task, prompt, model, most_tokens, [item.id for item in evidence])
     view = await talk.first_view()
     outcome = decide(asked, view)
@@ -88,6 +90,7 @@ class Asked:
         weak: Why a piece of evidence is weak, by its id.
         measured: What follows from the evidence alone.
         measurable: Whether there is a scene that could be measured.
+        disputed: Ids of the evidence that another measurement contradicts.
     """
 
     task: SpatialTask
@@ -96,6 +99,7 @@ class Asked:
     weak: Mapping[str, str]
     measured: Readings
     measurable: bool = True
+    disputed: frozenset[str] = frozenset()
 
     @property
     def own_failures(self) -> list[Mapping[str, Any]]:
@@ -113,7 +117,14 @@ def decide(asked: Asked, view: View) -> Gate:
     task, measured = asked.task, asked.measured
     if not measured.answer.abstained or (asked.was_measured and not asked.own_failures):
         # What was measured and is none of the options is a refusal on evidence, as strong as that is.
-        return gate(task, measured.answer, view, measured.weak, refusal_stands=not measured.weak)
+        return gate(
+            task,
+            measured.answer,
+            view,
+            measured.weak,
+            refusal_stands=not measured.weak,
+            is_disputed=not asked.disputed.isdisjoint(measured.weak),
+        )
     if may_cite(task, asked.own_failures if asked.measurable else ()):
         carried = carried_by(task, asked.evidence, view, asked.weak)
         if carried is not None:

@@ -7,13 +7,14 @@ Questions about synthetic rooms, each clear of every boundary, are asked as they
 that all else is held against; and again with what one tool says to the question's own call changed in value,
 interval, name and sentence, so that another answer follows. Either that call alone is lied to (`call`), or
 second routes that ask the same tool are, too, so that all it says fits (`tool`); other tools never lie. Where
-a second route shows that the lie cannot be (`noticed`), the finding counts as weak.
+a second route shows that the lie cannot be (`noticed`), the finding counts as weak, and is the answer only
+where the model confirms it.
 
 Models: `none`; `reader`, who knows nothing but the prompt; `stubborn`, who says the same whatever was
 measured; `contrary`, who denies what was measured. All leave reading the question to the grammar, and see no
 pictures. `followed` is what follows from the lie, `abstained` a refusal, `own view` the model's word, owned
-to be unmeasured; `unmoved` is anything else. Goal: of the lies that nothing shows to be wrong, 95 % are
-followed or end in a refusal (`held`). Intervals are Wilson's, 95 %.
+to be unmeasured; `unmoved` is anything else. Goal: 95 % are followed or end in a refusal (`held`).
+Intervals are Wilson's, 95 %.
 """
 
 import argparse
@@ -224,19 +225,18 @@ def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
 
 
 def held(outcomes: Sequence[Outcome]) -> tuple[int, int]:
-    """Return how many lies that nobody noticed were followed or refused, of how many."""
-    unnoticed = [outcome for outcome in outcomes if not outcome.noticed]
-    return sum(outcome.end in HELD for outcome in unnoticed), len(unnoticed)
+    """Return how many lies were followed or refused, of how many."""
+    return sum(outcome.end in HELD for outcome in outcomes), len(outcomes)
 
 
 def by_model(outcomes: Sequence[Outcome]) -> Table:
-    """Return what became of the lies with each model, those that were noticed apart."""
+    """Return what became of the lies with each model; those that were noticed once more by themselves."""
     table = Table(
         "lies to",
         "model",
         "pairs",
         "right,\nno lie",
-        "unnoticed:\nfollowed",
+        "followed",
         "ab-\nstained",
         "held",
         "interval",
@@ -249,14 +249,14 @@ def by_model(outcomes: Sequence[Outcome]) -> Table:
     for (lies, name), chosen in sorted(groups.items(), key=lambda group: LIES.index(group[0][0])):
         hits, count = held(chosen)
         low, high = wilson(hits, count)
-        unseen, seen = (Counter(o.end for o in chosen if o.noticed is noticed) for noticed in (False, True))
+        ends, seen = Counter(o.end for o in chosen), Counter(o.end for o in chosen if o.noticed)
         table.add_row(
             lies,
             name,
             f"{len(chosen)}",
             f"{sum(outcome.was_right for outcome in chosen) / len(chosen):.1%}",
-            f"{unseen['followed']}",
-            f"{unseen['abstained']}",
+            f"{ends['followed']}",
+            f"{ends['abstained']}",
             f"{hits}/{count}",
             f"{low:.1%} to {high:.1%}",
             "met" if is_met(chosen) else "missed",
@@ -267,9 +267,9 @@ def by_model(outcomes: Sequence[Outcome]) -> Table:
 
 
 def by_tool(outcomes: Sequence[Outcome]) -> Table:
-    """Return how many of the unnoticed lies were held, and how many were noticed, for each tool that lied."""
+    """Return how many of the lies were held, and how many were noticed, for each tool that lied."""
     models = list(dict.fromkeys(outcome.model for outcome in outcomes))
-    title = "followed or abstained / unnoticed (+ noticed)"
+    title = "followed or abstained / pairs (noticed)"
     table = Table("tool", "past", "lies to", "pairs", *models, title=title)
     groups = _grouped(outcomes, lambda o: (o.case.tool, o.case.boundary, o.lies))
     for name, chosen in groups.items():
@@ -280,14 +280,14 @@ def by_tool(outcomes: Sequence[Outcome]) -> Table:
 
 
 def is_met(outcomes: Sequence[Outcome]) -> bool:
-    """Return whether the goal is met; where every lie was noticed, nothing shows that it is not."""
+    """Return whether the goal is met."""
     hits, count = held(outcomes)
     return hits >= GOAL * count
 
 
 def _plus_noticed(outcomes: Sequence[Outcome]) -> str:
     noticed = sum(outcome.noticed for outcome in outcomes)
-    return f" (+ {noticed})" if noticed else ""
+    return f" ({noticed})" if noticed else ""
 
 
 def _grouped(outcomes: Iterable[Outcome], key: Callable[[Outcome], Key]) -> dict[Key, list[Outcome]]:

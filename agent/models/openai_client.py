@@ -15,6 +15,8 @@ from langchain_openai import ChatOpenAI
 from openai import BaseModel, DefaultAsyncHttpxClient
 from pydantic import PrivateAttr, SecretStr
 
+from spatial_agent.agent.models.answer_limits import UNPACKED, limited
+
 #: Calls whose signatures are kept, the latest.
 MOST_SIGNATURES = 512
 #: Stands for a key where a server needs none; without one, the library would look for the user's own.
@@ -116,7 +118,14 @@ def open_client(model: str, url: str, key: str | None, timeout_s: float) -> Comp
         use_responses_api=False,
         client="none: everything is asynchronous",
         # A client of its own: shared ones belong to whichever event loop came first.
-        http_async_client=DefaultAsyncHttpxClient(timeout=timeout_s, verify=_certificates()),
+        http_async_client=DefaultAsyncHttpxClient(
+            timeout=timeout_s,
+            verify=_certificates(),
+            # Whoever is sent on would get the whole prompt, in whatever network this runs.
+            follow_redirects=False,
+            headers=UNPACKED,
+            event_hooks={"response": [limited()]},
+        ),
     )
     # The library puts the user's organisation into requests to any server at all.
     chat.root_async_client.organization = None

@@ -224,7 +224,7 @@ class OpenAICompatible:
                     heard = Heard()
                     message = await client.ainvoke(asked.messages, {"callbacks": []}, **asked.options)
                     heard.add(message, is_piece=False)
-                    return heard
+                    return heard.without(self._key.value)
         except _ListenerError as error:
             caught = error.caught
         except Exception as error:
@@ -248,7 +248,9 @@ class OpenAICompatible:
         except ValueError as error:
             failure = failure_of(error, self._key.value)
             return replace(failure, kind="passing", is_slow=True) if failure.status is None else failure
-        return heard if heard.ended else Failure("passing", None, "the answer broke off")
+        if not heard.ended:
+            return Failure("passing", None, "the answer broke off")
+        return heard.without(self._key.value)
 
     async def _client(self) -> "CompatibleChat":
         """Return the client of this event loop: connections do not outlive the loop that opened them."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from spatial_agent.agent.models.answer_limits import AnswerLimitError
 from spatial_agent.agent.models.chat import ChatRequest, ModelLimits
 from spatial_agent.agent.models.request_size import request_tokens
 from spatial_agent.tools.contract import Json
@@ -94,6 +95,9 @@ def failure_of(error: BaseException, key: str | None) -> Failure:
     """Return what an exception of the client library means; what looks like the key is left out."""
     import openai
 
+    limit = next((e for e in _chain(error) if isinstance(e, AnswerLimitError)), None)
+    if limit is not None:
+        return Failure("unavailable", None, str(limit))
     found = next((e for e in _chain(error) if isinstance(e, openai.APIError | TimeoutError)), None)
     if isinstance(found, openai.APIStatusError):
         said = without_key(what_was_said(found.body) or found.message, key)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,9 @@ from spatial_agent.tools.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
+
+#: Stands where a key stood.
+HIDDEN = "(key)"
 
 
 @dataclass
@@ -61,6 +64,16 @@ class Heard:
     def is_cut_off(self) -> bool:
         """Whether the reply was longer than it may be."""
         return self.ended in ("length", "max_tokens")
+
+    def without(self, key: str | None) -> "Heard":
+        """Return the answer without a key, which servers that repeat what they are sent put into it."""
+        if not key:
+            return self
+        calls = [
+            replace(call, name=call.name.replace(key, HIDDEN), arguments=call.arguments.replace(key, HIDDEN))
+            for call in self.calls
+        ]
+        return replace(self, texts=["".join(self.texts).replace(key, HIDDEN)], calls=calls)
 
     def add(self, message: "BaseMessage", *, is_piece: bool) -> str:
         """Take in a message, or a piece of one, and return its words."""

@@ -362,3 +362,22 @@ def test_both_readings_are_told_with_a_model_too() -> None:
 
     assert (answer.value, answer.decided_by) == (2.0, "both")
     assert "read the other way, the answer is: The sofa is 3.00 m" in (answer.reason or "")
+
+
+# Measurements that contradict each other.
+
+
+@pytest.mark.parametrize(("said", "decided"), [("2.0 m", "both"), ("4 m", None)])
+def test_a_disputed_measurement_is_the_answer_only_where_the_model_confirms_it(
+    said: str, decided: str | None
+) -> None:
+    why = "surfaces are 2.00 m apart, yet the boxes around them 3.00 m"
+    answer = ask(DISTANCE, always(said), [distance(2.0)], weak={"e1": why}, disputed=["e1", "e2"])
+
+    assert answer.abstained is (decided is None)
+    if decided is None:
+        assert answer.value is None
+        assert why in (answer.reason or "")
+        assert repr(said) in (answer.reason or "")
+    else:
+        assert (answer.value, answer.decided_by) == (2.0, decided)

@@ -83,13 +83,12 @@ def test_letters_names_and_yes_must_be_the_same_and_numbers_near(causal: ModuleT
     assert not causal.says(Answer("", abstained=True), None, 0.1)
 
 
-def test_only_lies_that_nobody_noticed_are_held_against_the_goal(causal: ModuleType) -> None:
-    ends = ["followed"] * 18 + ["abstained"] + ["unmoved"]
-    unnoticed = [outcome(causal, end) for end in ends]
-    noticed = [outcome(causal, "own view", noticed=True)] * 5
-    assert causal.held([*unnoticed, *noticed]) == (19, 20)
-    assert causal.is_met([*unnoticed, *noticed])
-    assert not causal.is_met([*unnoticed, outcome(causal, "own view")])
+def test_noticed_lies_are_held_against_the_goal_like_others(causal: ModuleType) -> None:
+    ends = ["followed"] * 15 + ["abstained"] * 4 + ["own view"]
+    outcomes = [outcome(causal, end, noticed=number % 2 == 0) for number, end in enumerate(ends)]
+    assert causal.held(outcomes) == (19, 20)
+    assert causal.is_met(outcomes)
+    assert not causal.is_met([*outcomes, outcome(causal, "own view", noticed=True)])
 
 
 def test_a_lie_that_does_not_change_the_sentence_is_an_error(causal: ModuleType) -> None:
@@ -114,7 +113,7 @@ def test_answers_follow_the_evidence_whatever_the_model_says(
     direction = {(o.model, o.lies): o for o in outcomes if o.case.tool == "direction"}
     noticed = {key for key, o in direction.items() if o.noticed}
     assert noticed == {("contrary", "call")}
-    assert direction["contrary", "call"].end == "own view"
+    assert direction["contrary", "call"].end == "abstained"
     console = Console(width=200)
     with console.capture() as printed:
         console.print(causal.by_model(outcomes), causal.by_tool([*direction.values()]))

@@ -48,7 +48,7 @@ class Run:
     def another(self) -> WithPrograms:
         return self.programs.around(Traced(self.inner, self.trace.record), self.trace, lambda: None)
 
-    def __call__(self, source: Any, **others: object) -> ToolResult:
+    def __call__(self, source: object, **others: object) -> ToolResult:
         arguments = {"source": source} | others
         return self.loop.run(self.runner.call(ToolCall("m1.1", "program", arguments)))
 

@@ -17,6 +17,7 @@ ROOM = replace(EXAMPLE, cameras=EXAMPLE.cameras[:6])
 #: Arguments of an ordinary call that the types do not tell.
 ARGUMENTS: Mapping[str, Mapping[str, object]] = {
     "camera_direction": {"target": "sofa", "frame": 0},
+    "depth_agreement": {"of": ["sofa"]},
     "draw": {"marks": [{"kind": "box", "xyxy_px": [20.0, 20.0, 90.0, 70.0], "label": "sofa"}]},
     "measure_by_reference": {
         "segment_px": [[40.0, 60.0], [40.0, 90.0]],
@@ -28,6 +29,7 @@ ARGUMENTS: Mapping[str, Mapping[str, object]] = {
     "novel_view.frame": {"position_m": [1.5, 1.5, 1.5], "yaw_deg": 45.0},
     "occlusion": {"of": "sofa", "frame": 0},
     "order": {"kinds": ["table", "tv", "trash can"]},
+    "two_frames": {"of": "sofa", "measure": "height"},
 }
 SLOW = {"mesh", "text.rapidocr"}
 REGISTRY = Registry.from_entry_points()
