@@ -87,7 +87,8 @@ async def _limited(runner: ToolRunner, call: ToolCall, limit_s: float) -> ToolRe
     """Run a call whose runner keeps the deadline; a runner that is stuck itself is given up soon after."""
     try:
         limited = replace(call, deadline_s=call.deadline_s or limit_s)
-        return await asyncio.wait_for(runner.call(limited), limit_s + PATIENCE_S)
+        async with asyncio.timeout(limit_s + PATIENCE_S):
+            return await runner.call(limited)
     except TimeoutError:
         message = f"{call.tool} did not finish within {limit_s:g} s, and what runs it did not say so"
         return ToolResult(call.id, call.tool, error=ToolTimeoutError(message), seconds=limit_s)

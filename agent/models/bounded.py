@@ -59,7 +59,8 @@ class Bounded:
         try:
             if left is not None and left <= 0:
                 raise TimeoutError
-            return plain(await asyncio.wait_for(self._inner.reply(request, on_text), left))
+            async with asyncio.timeout(left):
+                return plain(await self._inner.reply(request, on_text))
         except TimeoutError:
             raise BudgetExceededError(
                 f"the run may take {self._seconds:g} s, and the model has not replied by then; "

@@ -244,6 +244,7 @@ class OpenAICompatible:
         try:
             async with aclosing(stream):  # type: ignore[type-var]
                 async for piece in stream:
+                    _check_wanted()
                     listener.hear(heard.add(piece, is_piece=True))
         except ValueError as error:
             failure = failure_of(error, self._key.value)
@@ -331,3 +332,13 @@ class _Listener:
 def _backoff_s(attempt: int) -> float:
     """Return how long to wait after an attempt; not all callers at once come back at the same time."""
     return min(LONGEST_BACKOFF_S, FIRST_WAIT_S * 2.0**attempt) * random.uniform(0.75, 1.25)
+
+
+def _check_wanted() -> None:
+    """Stop where nobody waits any more: the library's `asyncio.wait_for` swallows a cancellation at times.
+
+    Python before 3.12 gives back what came at the same moment, and forgets that it was cancelled.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
