@@ -11,10 +11,10 @@ from spatial_agent.agent.models.chat import (
     ChatModel,
     ChatReply,
     ChatRequest,
-    ModelLimits,
     OnText,
     ToolRequest,
 )
+from spatial_agent.agent.models.wrapper import ModelWrapper
 from spatial_agent.tools.contract import Json
 from spatial_agent.tools.errors import BudgetExceededError
 
@@ -25,7 +25,7 @@ MOST_NAME, MOST_ARGUMENTS = 200, 40_000
 TOO_DEEP = f"it is nested deeper than {DEEPEST} levels; write it flat"
 
 
-class Bounded:
+class Bounded(ModelWrapper):
     """A model that ends with its run, and whose replies have nothing in them that breaks what they pass.
 
     Args:
@@ -35,19 +35,9 @@ class Bounded:
 
     def __init__(self, inner: ChatModel, seconds: float | None = None) -> None:
         """Start the clock."""
-        self._inner = inner
+        super().__init__(inner)
         self._seconds = seconds
         self._ends = None if seconds is None else time.monotonic() + seconds
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        return self._inner.name
-
-    @property
-    def limits(self) -> ModelLimits:
-        """What it can take and do."""
-        return self._inner.limits
 
     async def reply(self, request: ChatRequest, on_text: OnText | None = None) -> ChatReply:
         """Return what the model says; see `ChatModel.reply`.
@@ -66,10 +56,6 @@ class Bounded:
                 f"the run may take {self._seconds:g} s, and the model has not replied by then; "
                 "allow more seconds, or take a faster model"
             ) from None
-
-    async def close(self) -> None:
-        """Close the model."""
-        await self._inner.close()
 
 
 def plain(reply: ChatReply) -> ChatReply:

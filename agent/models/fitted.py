@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spatial_agent.agent.models.chat import (
-    ChatModel,
     ChatReply,
     ChatRequest,
     Message,
@@ -22,6 +21,7 @@ from spatial_agent.agent.models.chat import (
     Part,
 )
 from spatial_agent.agent.models.request_size import request_tokens, scaled_size
+from spatial_agent.agent.models.wrapper import ModelWrapper
 from spatial_agent.prompts.untrusted import quoted
 from spatial_agent.tools.errors import ModelRequestError
 from spatial_agent.tools.scene import Picture
@@ -40,22 +40,8 @@ FILLED = 0.95
 _TOO_LONG = re.compile(r"context|too long|too many|token|length", re.IGNORECASE)
 
 
-class Fitted:
+class Fitted(ModelWrapper):
     """A `ChatModel` that sends a model no more than it takes."""
-
-    def __init__(self, inner: ChatModel) -> None:
-        """Wrap a model, whose limits are kept."""
-        self._inner = inner
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        return self._inner.name
-
-    @property
-    def limits(self) -> ModelLimits:
-        """What the model can take and do."""
-        return self._inner.limits
 
     async def reply(self, request: ChatRequest, on_text: OnText | None = None) -> ChatReply:
         """Return what the model says to as much of the request as it can take.
@@ -80,10 +66,6 @@ class Fitted:
             except ModelRequestError:
                 raise error from None
         return await self._inner.reply(shorter, on_text)
-
-    async def close(self) -> None:
-        """Close the model."""
-        await self._inner.close()
 
 
 def fit(request: ChatRequest, limits: ModelLimits) -> ChatRequest:

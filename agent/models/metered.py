@@ -13,13 +13,13 @@ from spatial_agent.agent.models.chat import (
     ChatReply,
     ChatRequest,
     Message,
-    ModelLimits,
     OnText,
     Part,
     ToolRequest,
     Usage,
 )
 from spatial_agent.agent.models.request_size import request_tokens, text_tokens
+from spatial_agent.agent.models.wrapper import ModelWrapper
 from spatial_agent.tools.contract import Json
 from spatial_agent.tools.errors import BudgetExceededError, ModelError
 
@@ -47,7 +47,7 @@ class TokenBudget:
     requests: int | None = None
 
 
-class Metered:
+class Metered(ModelWrapper):
     """A `ChatModel` around another that counts, refuses what the budget does not allow, and records.
 
     A request is recorded as the step ``model_request`` with ``number``, ``model``, ``purpose``,
@@ -67,23 +67,13 @@ class Metered:
             budget: What the run may use.
             record: Takes the steps; None records nothing.
         """
-        self._inner = inner
+        super().__init__(inner)
         self._budget = budget or TokenBudget()
         self._record = record
         self._numbers = count()
         self._usage = Usage()
         self._requests = 0
         self._reserved = 0
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        return self._inner.name
-
-    @property
-    def limits(self) -> ModelLimits:
-        """What the model can take and do."""
-        return self._inner.limits
 
     @property
     def usage(self) -> Usage:
@@ -135,10 +125,6 @@ class Metered:
             took = {"number": number, "seconds": round(time.perf_counter() - started, 6)}
             self._note("model_reply", took | ended)
         return reply
-
-    async def close(self) -> None:
-        """Close the model."""
-        await self._inner.close()
 
     def _allowed(self, request: ChatRequest, reads: int) -> ChatRequest:
         """Return the request with a reply as long as there are tokens for, or refuse it."""

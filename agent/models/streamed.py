@@ -1,9 +1,10 @@
 """Lets a listener hear answers while they are written."""
 
-from spatial_agent.agent.models.chat import ChatModel, ChatReply, ChatRequest, ModelLimits, OnText
+from spatial_agent.agent.models.chat import ChatModel, ChatReply, ChatRequest, OnText
+from spatial_agent.agent.models.wrapper import ModelWrapper
 
 
-class Streamed:
+class Streamed(ModelWrapper):
     """A model whose answers are heard as they are written; what it plans is not.
 
     Args:
@@ -13,24 +14,10 @@ class Streamed:
 
     def __init__(self, inner: ChatModel, on_text: OnText) -> None:
         """Wrap a model."""
-        self._inner = inner
+        super().__init__(inner)
         self._on_text = on_text
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        return self._inner.name
-
-    @property
-    def limits(self) -> ModelLimits:
-        """What it can take and do."""
-        return self._inner.limits
 
     async def reply(self, request: ChatRequest, on_text: OnText | None = None) -> ChatReply:
         """Return what the model says; see `ChatModel.reply`."""
         is_answer = request.purpose in ("answer", "reconsider")
         return await self._inner.reply(request, self._on_text if is_answer and on_text is None else on_text)
-
-    async def close(self) -> None:
-        """Close the model."""
-        await self._inner.close()

@@ -27,7 +27,6 @@ from itertools import count
 from typing import Any
 
 from spatial_agent.agent.models.chat import (
-    ChatModel,
     ChatReply,
     ChatRequest,
     Message,
@@ -39,6 +38,7 @@ from spatial_agent.agent.models.chat import (
     Usage,
 )
 from spatial_agent.agent.models.json_text import FoundJson, find_json, read_document, without_thinking
+from spatial_agent.agent.models.wrapper import ModelWrapper
 from spatial_agent.prompts.template import Template
 from spatial_agent.prompts.untrusted import quoted
 from spatial_agent.tools.contract import Json
@@ -78,17 +78,8 @@ class ReadCalls:
     problem: str | None = None
 
 
-class TextProtocol:
+class TextProtocol(ModelWrapper):
     """A `ChatModel` that gives tools and schemas to a model without them; what it has is passed on."""
-
-    def __init__(self, inner: ChatModel) -> None:
-        """Wrap a model."""
-        self._inner = inner
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        return self._inner.name
 
     @property
     def limits(self) -> ModelLimits:
@@ -111,10 +102,6 @@ class TextProtocol:
         if on_text is not None and reply.text:
             on_text(reply.text)
         return reply if request.schema is not None else _unread_call(reply, request)
-
-    async def close(self) -> None:
-        """Close the model."""
-        await self._inner.close()
 
     async def _repaired(self, written: ChatRequest, request: ChatRequest, first: ChatReply) -> ChatReply:
         """Tell the model once what could not be read, and return its second reply."""
