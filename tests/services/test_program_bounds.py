@@ -82,7 +82,7 @@ def test_arguments_without_end_reach_no_tool(sandbox: Sandbox, tmp_path: Path) -
     (result,), runner = run_with(lambda: sandbox, tmp_path, source)
     assert result.handle is not None
     first, second = str(runner.value(result.handle)).splitlines()
-    assert first.startswith("NoSuchObjectError")
+    assert first.startswith("ToolFailedError expected the name of an object, got 10000 characters")
     assert second.startswith("ToolArgumentError size: the arguments are 300")
     assert 10_000 < MOST_ARGUMENTS < 30_000
 

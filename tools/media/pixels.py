@@ -72,7 +72,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise SourceError(f"{path}: too large to be a photograph: {error}") from error
     except FileNotFoundError as error:
         raise SourceError(f"{path}: the image file is missing") from error
-    except UnidentifiedImageError as error:
+    # Libraries that put their own `open` in the place of Pillow's look for plugins that are not here.
+    except (UnidentifiedImageError, ImportError) as error:
         raise SourceError(
             f"{path}: expected an image ({', '.join(FORMATS)}), got something else or an empty file"
         ) from error

@@ -150,6 +150,7 @@ ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
     "direction": {"at": "chair", "facing": "table", "target": "lamp"},
     "distance": {"a": "chair", "b": "table"},
     "nearest": {"anchor": "chair", "candidates": ["lamp", "table"]},
+    "next_view": {"of": ["chair"]},
     "object_side": {"of": "sofa", "target": "lamp"},
     "order": {"kinds": ["chair", "lamp"]},
     "room": {},
