@@ -155,7 +155,8 @@ def _measured(run: Walk) -> list[str]:
     verdicts = [data["verdict"] for data in run.of("verify")]
     evidence = [item for data in run.of("execute") for item in data["evidence"]]
     checks = [
-        f"- {' and '.join(check['evidence'])}: {'agreed' if check['agree'] else 'not agreed, ' + check['why']}"
+        f"- {' and '.join(check['evidence'])}: "
+        + ("agreed" if check["agree"] else f"not agreed, {check['why']}")
         for check in verdicts[-1]["checks"]
     ]
     wanted = ", ".join(f"`{call['id']}`" for call in verdicts[0]["wanted"])
