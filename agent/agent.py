@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 from spatial_agent.agent.answer import Answer
 from spatial_agent.agent.background import BackgroundLoop
-from spatial_agent.agent.events import Event, EventQueue
+from spatial_agent.agent.events import Event
 from spatial_agent.agent.plain import to_plain
 from spatial_agent.agent.planner.grammar import parse
 from spatial_agent.agent.regions import Region, with_names
@@ -112,9 +113,9 @@ class SpatialAgent:
         Leaving the loop early cancels the run. Arguments and errors are those of `ask`.
         """
         state = self._state(source, question, options, regions, dialogue)
-        events = EventQueue()
+        events: SimpleQueue[Event | None] = SimpleQueue()
         future = self._background.submit(self._runs.start(state, events.put))
-        future.add_done_callback(lambda _: events.close())
+        future.add_done_callback(lambda _: events.put(None))
         try:
             while (event := events.get()) is not None:
                 yield event

@@ -5,18 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 from spatial_agent.agent.answer import Answer
-from spatial_agent.agent.answerer import abstain, answer_readings
+from spatial_agent.agent.answerer import abstain
 from spatial_agent.agent.composing import spatial_prompt
 from spatial_agent.agent.deciding import lost_model
-from spatial_agent.agent.evidence import from_json
+from spatial_agent.agent.kept import answer_of_evidence, evidence_of, reading_of, weak_of
 from spatial_agent.agent.loading import scene_of
 from spatial_agent.agent.looking import looked_at
 from spatial_agent.agent.model_answer import answer_with_model
 from spatial_agent.agent.models.chat import ChatModel
-from spatial_agent.agent.plain import from_plain
-from spatial_agent.agent.situation import Reading
 from spatial_agent.agent.state import AgentState, RunContext, model_of
-from spatial_agent.tools.contract import Evidence
 from spatial_agent.tools.errors import BudgetExceededError, ModelError
 from spatial_agent.tools.scene import Picture
 
@@ -30,24 +27,17 @@ async def conclude(state: AgentState, context: RunContext) -> dict[str, Any]:
         return {"answer": abstain(state["stopped"] or "the question could not be understood").to_json()}
     model, lost = model_of(state, context), {}
     if model is None:
-        answer = _from_evidence(state)
+        answer = answer_of_evidence(state)
     else:
         try:
             answer = await _with_model(state, context, model)
         except (ModelError, BudgetExceededError) as error:
-            answer, lost = _from_evidence(state), lost_model(error)
+            answer, lost = answer_of_evidence(state), lost_model(error)
     return {"answer": _with_limits(answer, state).to_json()} | lost
 
 
-def _from_evidence(state: AgentState) -> Answer:
-    reading, evidence = _known(state)
-    return answer_readings(
-        reading.task, reading.other, evidence, state["failures"], _weak(state), reading.disagreement
-    ).answer
-
-
 async def _with_model(state: AgentState, context: RunContext, model: ChatModel) -> Answer:
-    reading, evidence = _known(state)
+    reading, evidence = reading_of(state), evidence_of(state)
     scene = await scene_of(state, context)
 
     async def marked() -> Picture | None:
@@ -63,7 +53,7 @@ async def _with_model(state: AgentState, context: RunContext, model: ChatModel) 
         reading.task,
         evidence,
         state["failures"],
-        _weak(state),
+        weak_of(state),
         await spatial_prompt(state, context),
         model,
         MOST_TOKENS,
@@ -73,15 +63,6 @@ async def _with_model(state: AgentState, context: RunContext, model: ChatModel) 
         measurable=scene is not None and scene.has_places,
         disputed=_disputed(state),
     )
-
-
-def _known(state: AgentState) -> tuple[Reading, list[Evidence]]:
-    return from_plain(Reading, state["reading"]), [from_json(item) for item in state["evidence"]]
-
-
-def _weak(state: AgentState) -> dict[str, str]:
-    verdict = state.get("verdict")
-    return verdict["weak"] if verdict else {}
 
 
 def _disputed(state: AgentState) -> list[str]:

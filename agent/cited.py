@@ -11,6 +11,7 @@ from spatial_agent.agent.answer import Answer
 from spatial_agent.agent.answerer import abstain, conclude, stated, with_remark
 from spatial_agent.agent.evidence import to_json
 from spatial_agent.agent.gate import Gate, agrees, as_asked, gate, is_number, of_model
+from spatial_agent.agent.situation import PROGRAM
 from spatial_agent.agent.task import Intent, SpatialTask
 from spatial_agent.agent.view import View
 from spatial_agent.agent.written_number import WrittenNumber
@@ -24,8 +25,6 @@ ABOUT_OBJECTS = {"NoSuchObjectError", "AmbiguousReferenceError"}
 #: not, since it means nothing apart from its viewpoint.
 MAGNITUDES: set[Intent] = {"distance", "size", "room", "count"}
 MOST_NAMED = 5
-#: Definition of what programs conclude.
-PROGRAM = "program"
 
 
 def may_cite(task: SpatialTask, failures: Sequence[Mapping[str, Any]]) -> bool:

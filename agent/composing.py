@@ -4,14 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from spatial_agent.agent.answerer import answer_readings
-from spatial_agent.agent.evidence import from_json
 from spatial_agent.agent.executor import is_own, is_second_route
+from spatial_agent.agent.kept import answer_of_evidence, evidence_of, reading_of, turns_of, weak_of
 from spatial_agent.agent.loading import scene_of
-from spatial_agent.agent.looking import kept_pictures, looked_at
-from spatial_agent.agent.plain import from_plain
+from spatial_agent.agent.looking import is_view, kept_pictures, looked_at
 from spatial_agent.agent.planner.conversation import card_of
-from spatial_agent.agent.situation import Reading, Turn
 from spatial_agent.agent.state import AgentState, RunContext, model_of
 from spatial_agent.agent.task import Reference, SpatialTask, Viewpoint
 from spatial_agent.prompts.cognitive_map import cognitive_map_picture
@@ -23,8 +20,6 @@ from spatial_agent.tools.skills.references import resolve
 
 #: What a run without a model puts down: for people who read its trace.
 WITHOUT_MODEL: tuple[PartName, ...] = ("measurements", "unknown", "conclusion")
-#: Imagined views begin so.
-VIEWS = "novel_view"
 
 
 async def spatial_prompt(state: AgentState, context: RunContext) -> SpatialPrompt:
@@ -51,12 +46,10 @@ async def _made(state: AgentState, context: RunContext) -> SpatialPrompt:
 
 
 def _known(state: AgentState, scene: SceneMap | None) -> Known:
-    reading = from_plain(Reading, state["reading"])
+    reading, evidence = reading_of(state), evidence_of(state)
     task = reading.task
-    evidence = tuple(from_json(item) for item in state["evidence"])
     # That a second route failed says nothing of what was asked.
     failures = [item for item in state["failures"] if not is_second_route(item["call_id"])]
-    weak = state["verdict"]["weak"] if state.get("verdict") else {}
     if unmeasured := state["scene"].get("unmeasured"):
         failures.append({"call_id": "", "tool": "scene", "message": unmeasured})
     view = task.viewpoint
@@ -64,9 +57,9 @@ def _known(state: AgentState, scene: SceneMap | None) -> Known:
         task_card=card_of(reading, state["question"]),
         scene=scene,
         evidence=evidence,
-        weak=weak,
+        weak=weak_of(state),
         failures=tuple(failures),
-        conclusion=_conclusion(reading, evidence, state, weak),
+        conclusion=_conclusion(state, evidence),
         entities=_entities(scene, task, evidence),
         observer=_observer(scene, view),
         facing_away=view is not None and view.facing_away,
@@ -75,14 +68,10 @@ def _known(state: AgentState, scene: SceneMap | None) -> Known:
     )
 
 
-def _conclusion(
-    reading: Reading, evidence: Sequence[Evidence], state: AgentState, weak: dict[str, str]
-) -> str | None:
+def _conclusion(state: AgentState, evidence: Sequence[Evidence]) -> str | None:
     if not any(is_own(item.call_id) for item in evidence):
         return None
-    concluded = answer_readings(
-        reading.task, reading.other, evidence, state["failures"], weak, reading.disagreement
-    ).answer
+    concluded = answer_of_evidence(state)
     return None if concluded.abstained else concluded.text
 
 
@@ -149,11 +138,10 @@ def _pictures(
 
 def _drawn(state: AgentState, context: RunContext) -> tuple[Picture, ...]:
     """Return the imagined views of the run."""
-    turns = [from_plain(Turn, turn) for turn in state["turns"]]
     references = [
         seen.picture
-        for turn in turns
+        for turn in turns_of(state)
         for seen in turn.seen
-        if seen.picture is not None and seen.tool.startswith(VIEWS)
+        if seen.picture is not None and is_view(seen.tool)
     ]
     return tuple(kept_pictures(context.runner, references))

@@ -3,15 +3,15 @@
 import asyncio
 from typing import Any
 
-from spatial_agent.agent.evidence import from_json
 from spatial_agent.agent.executor import call_from_json, call_to_json, is_own
+from spatial_agent.agent.kept import evidence_of, reading_of, turns_of, weak_of
 from spatial_agent.agent.loading import question_of, scene_of
-from spatial_agent.agent.looking import kept_pictures, looked_at
+from spatial_agent.agent.looking import is_view, kept_pictures, looked_at
 from spatial_agent.agent.models.chat import ChatModel
 from spatial_agent.agent.plain import from_plain, to_plain
 from spatial_agent.agent.planner.formalising import formalise
 from spatial_agent.agent.planner.model_planner import ModelPlanner
-from spatial_agent.agent.situation import Exchange, Left, Question, Reading, Situation, Step, Turn
+from spatial_agent.agent.situation import Exchange, Left, Question, Situation, Step
 from spatial_agent.agent.state import AgentState, RunContext, model_of
 from spatial_agent.tools.errors import BudgetExceededError, ModelError, QuestionError
 from spatial_agent.tools.scene import Picture, SceneMap
@@ -101,22 +101,22 @@ def _question(state: AgentState) -> Question:
 
 
 def _situation(state: AgentState, context: RunContext, scene: SceneMap | None) -> Situation:
-    turns = tuple(from_plain(Turn, turn) for turn in state["turns"])
-    verdict = state.get("verdict") or {"wanted": [], "weak": {}}
+    turns = turns_of(state)
+    wanted = (state.get("verdict") or {}).get("wanted", ())
     called = sum(len(turn.calls) for turn in turns)
-    views = sum(call.tool.startswith("novel_view") for turn in turns for call in turn.calls)
+    views = sum(is_view(call.tool) for turn in turns for call in turn.calls)
     budget = context.budget
     return Situation(
         question=_question(state),
-        reading=from_plain(Reading, state["reading"]),
+        reading=reading_of(state),
         scene=scene,
         scene_reference=state["scene"]["reference"] or "",
         frames=state["scene"]["frames"],
         turns=turns,
-        evidence=tuple(from_json(item) for item in state["evidence"]),
+        evidence=evidence_of(state),
         failures=tuple(state["failures"]),
-        weak=verdict["weak"],
-        wanted=tuple(call_from_json(call) for call in verdict["wanted"]),
+        weak=weak_of(state),
+        wanted=tuple(call_from_json(call) for call in wanted),
         left=Left(
             turns=budget.turns - len(turns),
             calls=budget.calls - called,

@@ -1,6 +1,5 @@
 """What happens in a run, as typed events for whoever watches it."""
 
-import queue
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -121,26 +120,3 @@ def _ended(data: Mapping[str, Any]) -> ToolEnded:
     ended = data["ended"]
     why = error["message"] if error else None if ended == "returned" else ended
     return ToolEnded(data["call_id"], data["tool"], claims, why, data.get("seconds", 0.0))
-
-
-class EventQueue:
-    """Events from the thread of a run to the thread that reads them.
-
-    Iterating ends after `close`; what was put before is still read.
-    """
-
-    def __init__(self) -> None:
-        """Hold nothing yet."""
-        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-
-    def put(self, event: Event) -> None:
-        """Add an event."""
-        self._events.put(event)
-
-    def close(self) -> None:
-        """Say that nothing more comes."""
-        self._events.put(None)
-
-    def get(self) -> Event | None:
-        """Wait for the next event; None is the end."""
-        return self._events.get()

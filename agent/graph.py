@@ -8,12 +8,10 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 from spatial_agent.agent import answering, composing, deciding
-from spatial_agent.agent.evidence import from_json
 from spatial_agent.agent.executor import call_from_json, run_calls
 from spatial_agent.agent.frame_routes import Means
+from spatial_agent.agent.kept import evidence_of, reading_of
 from spatial_agent.agent.loading import load_scene, scene_of
-from spatial_agent.agent.plain import from_plain
-from spatial_agent.agent.situation import Reading
 from spatial_agent.agent.state import AgentState, JsonObject, RunContext
 from spatial_agent.agent.verifier import verify_evidence
 from spatial_agent.tools.errors import BudgetExceededError
@@ -51,8 +49,7 @@ async def execute(state: AgentState, context: RunContext) -> JsonObject:
 
 async def verify(state: AgentState, context: RunContext) -> JsonObject:
     """Hold the evidence against itself; ask for a second route where one exists."""
-    reading = from_plain(Reading, state["reading"])
-    evidence = [from_json(item) for item in state["evidence"]]
+    reading, evidence = reading_of(state), evidence_of(state)
     if state["stopped"]:
         return {"verdict": (state.get("verdict") or {"weak": {}, "checks": []}) | {"wanted": []}}
     thorough = context.model is not None or reading.disagreement is not None

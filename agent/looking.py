@@ -8,6 +8,14 @@ from spatial_agent.tools.contract import Evidence, ToolRunner
 from spatial_agent.tools.errors import ToolError
 from spatial_agent.tools.scene import FrameSet, Picture, SceneMap
 
+#: Tools that imagine views begin so.
+_VIEWS = "novel_view"
+
+
+def is_view(tool: str) -> bool:
+    """Return whether a tool imagines views."""
+    return tool.startswith(_VIEWS)
+
 
 def looked_at(
     scene: SceneMap | None,

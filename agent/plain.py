@@ -1,5 +1,6 @@
 """Values of the loop as the plain JSON that checkpoints and traces keep, and back."""
 
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from spatial_agent.tools.errors import InvalidValueError
@@ -24,8 +25,12 @@ def from_plain(kind: type[Value], document: object) -> Value:
     try:
         value: Value = _adapter(kind).validate_python(document)
     except ValueError as error:
-        raise InvalidValueError(f"not a {kind.__name__}: {error}") from error
+        raise InvalidValueError(f"not a {_in_words(kind)}: {error}") from error
     return value
+
+
+def _in_words(kind: type[Any]) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()
 
 
 def _adapter(kind: type[Any]) -> "TypeAdapter[Any]":

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from spatial_agent.tools.scene import SceneMap
 
 Interface = Literal["tools", "code", "single-pass"]
+#: The tool that runs programs of the model; what they conclude has the definition of that name.
+PROGRAM = "program"
 
 
 @dataclass(frozen=True)

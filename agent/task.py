@@ -27,13 +27,10 @@ intent                 entities, in this order
 """
 
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from spatial_agent.agent.plain import from_plain, to_plain
 from spatial_agent.tools.errors import InvalidValueError
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
 
 Intent = Literal[
     "count",
@@ -257,7 +254,7 @@ class SpatialTask:
 
     def to_json(self) -> dict[str, Any]:
         """Return the task as plain JSON, which `from_json` reads back unchanged."""
-        document: dict[str, Any] = _adapter().dump_python(self, mode="json")
+        document: dict[str, Any] = to_plain(self)
         return document
 
     @classmethod
@@ -267,14 +264,4 @@ class SpatialTask:
         Raises:
             InvalidValueError: If a field is missing, unknown or of the wrong kind.
         """
-        try:
-            return _adapter().validate_python(document)
-        except ValueError as error:
-            raise InvalidValueError(f"not a spatial task: {error}") from error
-
-
-@cache
-def _adapter() -> "TypeAdapter[SpatialTask]":
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(SpatialTask)
+        return from_plain(cls, document)

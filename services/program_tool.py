@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from spatial_agent.agent.models.chat import ToolOffer
+from spatial_agent.agent.planner.call_checks import MOST_ARGUMENTS
+from spatial_agent.agent.situation import PROGRAM
 from spatial_agent.agent.trace import Trace
 from spatial_agent.sandbox import ProgramResult, Sandbox, SandboxPolicy, SandboxSession
 from spatial_agent.services.programs import program_inputs
@@ -26,17 +28,13 @@ from spatial_agent.tools.scene import FrameSet, Picture, SceneMap
 from spatial_agent.tools.wrappers import Traced
 from spatial_agent.tools.wrappers.wrapper import RunnerWrapper
 
-TOOL = "program"
 #: Sessions of all runs of this process that may run at once; each may use its memory whole.
 MOST_SESSIONS = 4
-#: Longest arguments of a call that a program makes, characters of JSON: tools are made for what a model
-#: writes, and some take long over a hundred thousand marks, in a thread that nobody can stop.
-MOST_ARGUMENTS = 24_000
 #: Longest side of a picture that a program shows, pixels; a model sees no larger one. Beside each other, one
 #: that is very wide and one that is very high would be gigabytes.
 MOST_SIDE_PX = 1536
 OFFER = ToolOffer(
-    TOOL,
+    PROGRAM,
     "Run a Python program over the scene, in a sandbox whose variables last from call to call. It has "
     "`scene` (objects with id, label, box.centre_m, box.extent_m; metres, z up), `frames` (headers), "
     "`tools.NAME(...)` for every tool (skills return findings with value, unit, low, high; scene='$scene'), "
@@ -133,7 +131,7 @@ class WithPrograms(RunnerWrapper):
 
     async def call(self, call: ToolCall) -> ToolResult:
         """Run a call, or the program in it."""
-        return await (self._traced if call.tool == TOOL else self._inner).call(call)
+        return await (self._traced if call.tool == PROGRAM else self._inner).call(call)
 
     async def close(self) -> None:
         """End the session."""
@@ -141,7 +139,11 @@ class WithPrograms(RunnerWrapper):
 
 
 class _InBounds(RunnerWrapper):
-    """Takes no call whose arguments are longer than those that a model may write."""
+    """Takes no call whose arguments are longer than those that a model may write.
+
+    Tools are made for those, and some take long over a hundred thousand marks, in a thread that nobody can
+    stop.
+    """
 
     async def call(self, call: ToolCall) -> ToolResult:
         length = len(json.dumps(call.arguments, default=str))
@@ -180,13 +182,13 @@ class _Cells(RunnerWrapper):
             source = _source(call)
             ran = await self._started().run(source)
         except ToolError as error:
-            return ToolResult(call.id, TOOL, error=error)
+            return ToolResult(call.id, PROGRAM, error=error)
         except SandboxError:
             # A model that asks for a program where none can be run ends no run by that; why there is no
             # sandbox is for the operator.
             await self.close()
             why = "programs cannot be run here; spatial-agent doctor says why"
-            return ToolResult(call.id, TOOL, error=ToolUnavailableError(why))
+            return ToolResult(call.id, PROGRAM, error=ToolUnavailableError(why))
         self._count += 1
         return self._result(call, ran)
 
@@ -204,15 +206,15 @@ class _Cells(RunnerWrapper):
         if ran.error is not None:
             printed = f"\nBefore that it printed:\n{ran.output}" if ran.output else ""
             return ToolResult(
-                call.id, TOOL, error=ToolFailedError(f"{ran.error.message}{printed}"), seconds=ran.seconds
+                call.id, PROGRAM, error=ToolFailedError(f"{ran.error.message}{printed}"), seconds=ran.seconds
             )
         called = [item for result in ran.results for item in result.evidence]
         found = [*_answered(ran, called), *(item.finding for item in called)]
         evidence = tuple(
-            Evidence(f"{call.id}/{number}", call.id, TOOL, finding)
+            Evidence(f"{call.id}/{number}", call.id, PROGRAM, finding)
             for number, finding in enumerate(found, start=1)
         )
-        return ToolResult(call.id, TOOL, evidence, self._kept(ran), seconds=ran.seconds)
+        return ToolResult(call.id, PROGRAM, evidence, self._kept(ran), seconds=ran.seconds)
 
     def _kept(self, ran: ProgramResult) -> str | None:
         """Keep what the program showed, else what it printed; return the reference."""
@@ -220,8 +222,10 @@ class _Cells(RunnerWrapper):
             rgb = _beside([image.rgb for image in ran.images])
             captions = "; ".join(image.caption for image in ran.images if image.caption)
             said = f"{captions}\n{ran.output}".strip()
-            return self._inner.keep(f"{TOOL}/{self._count}", Picture(rgb, said or "what the program showed"))
-        return self._inner.keep(f"{TOOL}/{self._count}", ran.output) if ran.output else None
+            return self._inner.keep(
+                f"{PROGRAM}/{self._count}", Picture(rgb, said or "what the program showed")
+            )
+        return self._inner.keep(f"{PROGRAM}/{self._count}", ran.output) if ran.output else None
 
     async def close(self) -> None:
         session, self._session = self._session, None
@@ -233,7 +237,7 @@ class _Cells(RunnerWrapper):
 def _source(call: ToolCall) -> str:
     source = call.arguments.get("source")
     if not isinstance(source, str) or set(call.arguments) != {"source"}:
-        raise ToolArgumentError(f"{TOOL}: expected exactly 'source', the text of a Python program")
+        raise ToolArgumentError(f"{PROGRAM}: expected exactly 'source', the text of a Python program")
     return source
 
 
@@ -257,7 +261,7 @@ def _answered(ran: ProgramResult, called: list[Evidence]) -> list[Finding]:
         answer.unit,
         answer.low,
         answer.high,
-        definition=TOOL,
+        definition=PROGRAM,
         objects=objects,
     )
     return [replace(finding, quality="weak", why_weak=weak) if weak else finding]

@@ -2,16 +2,15 @@
 
 import re
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from spatial_agent.agent.models.chat import Message
 from spatial_agent.agent.models.json_text import clean_text
 from spatial_agent.tools.errors import ModelUnavailableError
+from spatial_agent.tools.experts.pretrained import quietly
 from spatial_agent.tools.native_imports import install
 from spatial_agent.tools.scene import Picture
 
@@ -136,7 +135,7 @@ def load(folder: Path, has_eyes: bool, device: str | None, name: str) -> LoadedN
     networks: Any = AutoModelForImageTextToText if has_eyes else AutoModelForCausalLM
     processors: Any = AutoProcessor if has_eyes else AutoTokenizer
     try:
-        with _quietly():
+        with quietly():
             # Left out, the library asks on the terminal whether code of the model's own may run.
             own: Any = {"local_files_only": True, "trust_remote_code": False}
             processor = processors.from_pretrained(folder, **own)
@@ -174,18 +173,3 @@ def _without_system(messages: Sequence[Message]) -> Sequence[Message]:
     if len(messages) < 2 or messages[0].role != "system" or messages[1].role != "user":
         return messages
     return (replace(messages[1], parts=(*messages[0].parts, *messages[1].parts)), *messages[2:])
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Keep progress bars, and notes on what a checkpoint holds besides, off the terminal."""
-    logging: Any = import_module("transformers.utils.logging")
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

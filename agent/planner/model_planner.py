@@ -14,9 +14,9 @@ from spatial_agent.agent.planner.conversation import (
     refusals,
 )
 from spatial_agent.agent.planner.loops import fingerprint, is_fruitless, made_before
-from spatial_agent.agent.planner.offers import IMAGINING, PROGRAM, compact, usable, within
+from spatial_agent.agent.planner.offers import IMAGINING, compact, usable, within
 from spatial_agent.agent.planner.planning import measured_by, plan_calls
-from spatial_agent.agent.situation import Interface, Situation, Step, next_call_id
+from spatial_agent.agent.situation import PROGRAM, Interface, Situation, Step, next_call_id
 from spatial_agent.tools.contract import ToolCall
 from spatial_agent.tools.scene import Picture
 

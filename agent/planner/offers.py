@@ -9,10 +9,9 @@ from typing import Any
 from spatial_agent.agent.models.chat import ToolOffer
 from spatial_agent.agent.models.request_size import offer_tokens
 from spatial_agent.agent.planner.loops import worn_out
-from spatial_agent.agent.situation import Interface, Situation
+from spatial_agent.agent.situation import PROGRAM, Interface, Situation
 from spatial_agent.tools.registry import REFERENCE_SCHEMA
 
-PROGRAM = "program"
 SCENE, FRAME = "scene", "frame"
 #: Arguments that models need not give: the scene is always the same, and the wording of a question says
 #: whose definitions apply.

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from spatial_agent.agent.planner.call_checks import MOST_ARGUMENTS
 from spatial_agent.agent.trace import Trace
 from spatial_agent.sandbox import Sandbox
 from spatial_agent.services.program_tool import (
-    MOST_ARGUMENTS,
     MOST_SESSIONS,
     MOST_SIDE_PX,
     SandboxedPrograms,

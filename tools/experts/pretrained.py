@@ -140,7 +140,7 @@ def _read(kind: str, folder: Path, **options: Any) -> Any:  # noqa: ANN401 - wha
             "install spatial-reasoning-agent[models]"
         ) from error
     try:
-        with _quietly():
+        with quietly():
             return read(folder, local_files_only=True, **options)
     except Exception as error:  # damaged files fail in as many ways as there are readers
         raise ToolUnavailableError(
@@ -149,7 +149,7 @@ def _read(kind: str, folder: Path, **options: Any) -> Any:  # noqa: ANN401 - wha
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Keep progress bars, and notes on what a checkpoint holds besides, off the terminal."""
     logging: Any = import_module("transformers.utils.logging")
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
