@@ -94,10 +94,11 @@ class SpatialAgent:
         options: Sequence[str] = (),
         regions: Sequence[Region] = (),
         dialogue: Sequence[Exchange] = (),
+        run_id: str | None = None,
     ) -> Answer:
-        """Answer a question about a source from any event loop; see `ask`."""
+        """Answer a question about a source from any event loop; see `ask`, and `astream` for `run_id`."""
         state = self._state(source, question, options, regions, dialogue)
-        return await asyncio.wrap_future(self._background.submit(self._runs.start(state, None)))
+        return await asyncio.wrap_future(self._background.submit(self._runs.start(state, None, run_id)))
 
     def stream(
         self,
@@ -131,8 +132,20 @@ class SpatialAgent:
         options: Sequence[str] = (),
         regions: Sequence[Region] = (),
         dialogue: Sequence[Exchange] = (),
+        run_id: str | None = None,
     ) -> AsyncIterator[Event]:
-        """Answer a question from any event loop and yield what happens on the way; see `stream`."""
+        """Answer a question from any event loop and yield what happens on the way; see `stream`.
+
+        Args:
+            source: As `ask` takes it.
+            question: As `ask` takes it.
+            options: As `ask` takes them.
+            regions: As `ask` takes them.
+            dialogue: As `ask` takes it.
+            run_id: Id of the run, for callers that keep their own; a run that was interrupted under this id
+                goes on from its last checkpoint, and one that ended says what it ended with. Its
+                checkpoints are kept until `drop`.
+        """
         state = self._state(source, question, options, regions, dialogue)
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event | None] = asyncio.Queue()
@@ -141,7 +154,7 @@ class SpatialAgent:
             with suppress(RuntimeError):  # nobody waits any more: the reader's loop is closed
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
-        future = self._background.submit(self._runs.start(state, put))
+        future = self._background.submit(self._runs.start(state, put, run_id))
         future.add_done_callback(lambda _: put(None))
         try:
             while (event := await events.get()) is not None:
@@ -207,6 +220,10 @@ class SpatialAgent:
             ConfigurationError: If there is no unfinished run of that id.
         """
         return self._background.run(self._runs.resume(run_id))
+
+    async def drop(self, run_id: str) -> None:
+        """Drop what was kept to take a run up again; its trace stays. From any event loop."""
+        await asyncio.wrap_future(self._background.submit(self._runs.drop(run_id)))
 
     def trace_path(self, run_id: str) -> Path:
         """Return where the trace of a run is."""

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,7 +25,9 @@ from spatial_agent.tools.wrappers import Budgeted, CallBudget, Traced, WithFrame
 if TYPE_CHECKING:
     from spatial_agent.prompts.spatial import PartName
 
+#: Traces that are kept where nobody else decides on it.
 MOST_TRACES = 1000
+OpenCheckpoints = Callable[[], AbstractAsyncContextManager[Any]]
 Result = TypeVar("Result")
 
 
@@ -43,6 +45,8 @@ class Wiring:
         programs: Runs its programs; it writes none where None.
         parts: Parts of the structured prompt that are in use; all where None.
         budget: What one run may use.
+        open_checkpoints: Opens where checkpoints are kept; a database in `runs_folder` where None.
+        most_traces: Traces that are kept; None keeps all.
     """
 
     scenes: Scenes
@@ -54,6 +58,8 @@ class Wiring:
     programs: Programs | None = None
     parts: "frozenset[PartName] | None" = None
     budget: Budget = field(default_factory=Budget)
+    open_checkpoints: OpenCheckpoints | None = None
+    most_traces: int | None = MOST_TRACES
 
 
 class Runs:
@@ -65,17 +71,33 @@ class Runs:
         self._opened: tuple[AsyncExitStack, Any] | None = None
         self._opening: asyncio.Lock | None = None
 
-    async def start(self, state: AgentState, listen: Listener | None) -> Answer:
-        """Answer the question that a state begins with."""
-        run_id = _new_id()
-        trace = Trace(run_id, self.trace_path(run_id), _told(listen))
+    async def start(self, state: AgentState, listen: Listener | None, run_id: str | None = None) -> Answer:
+        """Answer the question that a state begins with.
+
+        Args:
+            state: The beginning.
+            listen: Gets what happens.
+            run_id: Id of the run; what was begun under it goes on from its last checkpoint, and its
+                checkpoints stay until they are dropped.
+        """
+        begun = run_id is not None and await self._is_begun(run_id)
+        identity = run_id or _new_id()
+        trace = Trace(identity, self.trace_path(identity), _told(listen))
         if listen is not None:
-            listen(Started(run_id))
-        trace.record("question", dict(state))
-        answer = await self._run(run_id, state, trace, listen)
+            listen(Started(identity))
+        if not begun:
+            trace.record("question", dict(state))
+        answer = await self._run(identity, None if begun else state, trace, listen)
+        if run_id is None:
+            await self.drop(identity)
         if listen is not None:
             listen(Answered(answer))
         return answer
+
+    async def drop(self, run_id: str) -> None:
+        """Drop the checkpoints of a run; its trace stays."""
+        graph = await self._graph()
+        await graph.checkpointer.adelete_thread(run_id)
 
     async def work(self, source: str, work: Callable[[ToolRunner, LoadedScene], Awaitable[Result]]) -> Result:
         """Do other work on a scene, budgeted and traced as questions are; see `SpatialAgent.work`."""
@@ -94,14 +116,14 @@ class Runs:
         Raises:
             ConfigurationError: If there is no unfinished run of that id.
         """
-        graph = await self._graph()
-        snapshot = await graph.aget_state({"configurable": {"thread_id": run_id}})
-        if not snapshot.next:
+        if not (await self._snapshot(run_id)).next:
             raise ConfigurationError(
                 f"there is no unfinished run {run_id!r}; a finished one can be read with "
                 f"'spatial-agent trace show {run_id}'"
             )
-        return await self._run(run_id, None, Trace(run_id, self.trace_path(run_id)), None)
+        answer = await self._run(run_id, None, Trace(run_id, self.trace_path(run_id)), None)
+        await self.drop(run_id)
+        return answer
 
     def trace_path(self, run_id: str) -> Path:
         """Return where the trace of a run is."""
@@ -119,11 +141,9 @@ class Runs:
         self, run_id: str, state: AgentState | None, trace: Trace, listen: Listener | None
     ) -> Answer:
         started = time.perf_counter()
-        graph = await self._graph()
-        config = {"configurable": {"thread_id": run_id}}
         async with AsyncExitStack() as stack:
             context, spent = self._context(trace, listen, stack)
-            final = await graph.ainvoke(state, config, context=context, durability="async")
+            final = await self._final(run_id, state, context)
         lost = [final["model_lost"]] if final.get("model_lost") else []
         concluded = Answer.from_json(final["answer"])
         answer = replace(
@@ -136,10 +156,25 @@ class Runs:
             trace_id=run_id,
         )
         trace.record("finished", {"seconds": answer.seconds, "tokens": answer.tokens})
-        # A finished run needs no checkpoint; its trace stays.
-        await graph.checkpointer.adelete_thread(run_id)
         self._drop_old_traces()
         return answer
+
+    async def _final(self, run_id: str, state: AgentState | None, context: RunContext) -> Any:  # noqa: ANN401
+        """Return the state that a run ends with; that of its last checkpoint, where it had ended before."""
+        graph = await self._graph()
+        if state is None:
+            snapshot = await self._snapshot(run_id)
+            if not snapshot.next:
+                return snapshot.values
+        config = {"configurable": {"thread_id": run_id}}
+        return await graph.ainvoke(state, config, context=context, durability="async")
+
+    async def _is_begun(self, run_id: str) -> bool:
+        return bool((await self._snapshot(run_id)).values)
+
+    async def _snapshot(self, run_id: str) -> Any:  # noqa: ANN401 - langgraph's type stays in agent.graph
+        graph = await self._graph()
+        return await graph.aget_state({"configurable": {"thread_id": run_id}})
 
     def _context(
         self, trace: Trace, listen: Listener | None, stack: AsyncExitStack
@@ -184,19 +219,25 @@ class Runs:
             self._opening = asyncio.Lock()
         async with self._opening:
             if self._opened is None:
-                from spatial_agent.agent.checkpoints import sqlite_checkpoints
                 from spatial_agent.agent.graph import build_graph
 
                 stack = AsyncExitStack()
-                saver = await stack.enter_async_context(
-                    sqlite_checkpoints(self._wiring.runs_folder / "checkpoints.sqlite")
-                )
+                saver = await stack.enter_async_context(self._checkpoints())
                 self._opened = (stack, build_graph(saver))
         return self._opened[1]
 
+    def _checkpoints(self) -> AbstractAsyncContextManager[Any]:
+        if self._wiring.open_checkpoints is not None:
+            return self._wiring.open_checkpoints()
+        from spatial_agent.agent.checkpoints import sqlite_checkpoints
+
+        return sqlite_checkpoints(self._wiring.runs_folder / "checkpoints.sqlite")
+
     def _drop_old_traces(self) -> None:
+        if self._wiring.most_traces is None:
+            return
         traces = sorted(self._wiring.runs_folder.glob("*.jsonl"))
-        for path in traces[:-MOST_TRACES]:
+        for path in traces[: -self._wiring.most_traces]:
             path.unlink(missing_ok=True)
 
 

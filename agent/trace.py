@@ -42,7 +42,7 @@ class Trace:
         self.path = path
         self._on_step = on_step
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._number = path.read_bytes().count(b"\n") if path.exists() else 0
+        self._number = _whole_lines(path) if path.exists() else 0
         self._started = time.perf_counter()
 
     def record(self, kind: str, data: Mapping[str, Any]) -> None:
@@ -60,6 +60,16 @@ class Trace:
         self._number += 1
         if self._on_step is not None:
             self._on_step(kind, data)
+
+
+def _whole_lines(path: Path) -> int:
+    """Return the number of lines, after cutting off one that a killed process left unfinished."""
+    written = path.read_bytes()
+    end = written.rfind(b"\n") + 1
+    if end < len(written):
+        with path.open("r+b") as file:
+            file.truncate(end)
+    return written.count(b"\n")
 
 
 def read_trace(path: Path) -> Iterator[Step]:

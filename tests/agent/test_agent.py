@@ -203,6 +203,42 @@ def test_a_run_that_died_is_resumed_where_it_stopped(tmp_path: Path) -> None:
             agent.resume(run_id)
 
 
+def test_a_run_of_a_given_id_goes_on_where_it_died_and_is_not_done_twice(tmp_path: Path) -> None:
+    registry = Registry.from_entry_points()
+    called: list[str] = []
+
+    class Counting(LocalRunner):
+        async def call(self, call: ToolCall) -> ToolResult:
+            called.append(call.tool)
+            return await super().call(call)
+
+    class Dying(Counting):
+        async def call(self, call: ToolCall) -> ToolResult:
+            await super().call(call)
+            raise RuntimeError("power cut")
+
+    async def asked(runner: type[LocalRunner]) -> object:
+        with make_agent(tmp_path, make_runner=lambda: runner(registry)) as agent:
+            return (await agent.aask("room", "How many chairs are there?", run_id="q-7")).value
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        asyncio.run(asked(Dying))
+    assert asyncio.run(asked(Counting)) == 2
+    assert called == ["count", "count"]
+    # Killed between the end of the run and whoever keeps its answer: nothing is measured again.
+    assert asyncio.run(asked(Counting)) == 2
+    assert called == ["count", "count"]
+    kinds = [step.kind for step in read_trace(tmp_path / "q-7.jsonl")]
+    assert (kinds.count("question"), kinds.count("formalise")) == (1, 1)
+
+    async def dropped() -> object:
+        with make_agent(tmp_path, make_runner=lambda: Counting(registry)) as agent:
+            await agent.drop("q-7")
+            return (await agent.aask("room", "How many lamps are there?", run_id="q-7")).value
+
+    assert asyncio.run(dropped()) == 1
+
+
 def test_a_call_that_hangs_is_a_failure_with_its_limit(tmp_path: Path) -> None:
     registry = Registry.from_entry_points()
 
