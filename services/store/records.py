@@ -122,6 +122,7 @@ class SceneRecord:
         profile: Which experts measured it.
         facts: What a list of scenes shows: ``frames``, ``objects``, ``measurable``, ``kind``, plain JSON.
         problem: Why it could not be measured, as problem+json, or None.
+        short_lived: Whether it goes soon after its last question, as the pictures of a chat do.
     """
 
     id: str
@@ -135,6 +136,7 @@ class SceneRecord:
     profile: str = "recorded"
     facts: Mapping[str, Json] = field(default_factory=dict)
     problem: Mapping[str, Json] | None = None
+    short_lived: bool = False
 
 
 @dataclass(frozen=True)
