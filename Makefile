@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 CORE := $(VENV)/.installed-core
 EXPERTS := $(VENV)/.installed-experts
 DEV := $(VENV)/.installed-dev
+WEB := services/web/app
+PAGE := services/web/bundle/index.html
 # A folder with py.typed is one portion of the namespace spatial_agent.
 PORTIONS := $(patsubst %/py.typed,%,$(wildcard */py.typed))
 
@@ -21,7 +23,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-slow check format format-check lint types contracts bench namespace wheel clean
+.PHONY: help demo test test-slow check format format-check lint types contracts bench namespace web wheel clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -32,7 +34,8 @@ RUNNER ?= $(if $(filter-out recorded,$(PROFILE)),ray,local)
 demo: $(if $(filter-out recorded,$(PROFILE) $(INSTANCES)),$(EXPERTS),$(CORE)) ## Ask the sample scan eight questions (SCAN=folder, PROFILE=name, INSTANCES=name, RUNNER=local|ray).
 	$(BIN)/python examples/demo.py $(if $(SCAN),--scan "$(SCAN)") $(if $(PROFILE),--profile $(PROFILE)) $(if $(INSTANCES),--instances $(INSTANCES)) --runner $(RUNNER)
 
-test: $(DEV) ## Run all tests but slow and gpu ones (JOBS=2, PYTEST_ARGS=...).
+# Tests of the web page skip where it cannot be built.
+test: $(DEV) $(if $(shell command -v npm),$(PAGE)) ## Run all tests but slow and gpu ones (JOBS=2, PYTEST_ARGS=...).
 	$(BIN)/pytest -n $(JOBS) --dist loadgroup -m "not slow and not gpu" $(PYTEST_ARGS)
 
 test-slow: $(DEV) ## Run the slow and gpu tests.
@@ -68,7 +71,13 @@ namespace: ## Show type checkers and editors the import name: links in .namespac
 	@mkdir -p .namespace/spatial_agent
 	@for portion in $(PORTIONS); do ln -sfn ../../$$portion .namespace/spatial_agent/$$portion; done
 
-wheel: $(DEV) ## Build the source distribution, and from it the wheel, in dist/.
+web: $(PAGE) ## Build the web page (needs Node.js 20 or newer, with npm).
+
+$(PAGE): $(shell find $(WEB) -name node_modules -prune -o -type f -print)
+	cd $(WEB) && npm ci --no-audit --no-fund && npm run build
+	touch $@
+
+wheel: $(DEV) $(PAGE) ## Build the source distribution, and from it the wheel, in dist/.
 	rm -rf build dist
 	$(BIN)/python -m build
 
@@ -94,10 +103,10 @@ $(CORE): pyproject.toml constraints.txt $(VENV)/.pip
 
 $(EXPERTS): pyproject.toml constraints.txt $(VENV)/.pip
 	@echo "Installing the core and all experts into $(VENV); this takes some minutes."
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[models,yolo,light,llm,ray]"
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[all]"
 	touch $(CORE) $@
 
 $(DEV): pyproject.toml constraints.txt $(VENV)/.pip
 	@echo "Installing the core, all extras and what the tests need into $(VENV); this takes some minutes."
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[models,yolo,light,llm,ray,dev]"
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[all,dev]"
 	touch $(CORE) $(EXPERTS) $@

@@ -24,7 +24,7 @@ class BackgroundLoop:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(
-                    target=self._loop.run_forever, name="spatial-agent", daemon=True
+                    target=_run, args=(self._loop,), name="spatial-agent", daemon=True
                 )
                 self._thread.start()
         return asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -46,5 +46,10 @@ class BackgroundLoop:
             return
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped, and end it here: whoever stops it may be in another loop."""
+    loop.run_forever()
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()

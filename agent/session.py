@@ -107,9 +107,13 @@ class Session:
             self._dialogue = Dialogue()
 
     def _remember(self, question: str, answer: Answer) -> None:
-        exchange = Exchange(question, answer.text[:MOST_REMEMBERED], objects_of(answer))
         with self._lock:
-            self._dialogue = self._dialogue.then(exchange)
+            self._dialogue = self._dialogue.then(exchange_of(question, answer))
+
+
+def exchange_of(question: str, answer: Answer) -> Exchange:
+    """Return what a dialogue remembers of a question, as it was understood, and its answer."""
+    return Exchange(question, answer.text[:MOST_REMEMBERED], objects_of(answer))
 
 
 def objects_of(answer: Answer) -> tuple[str, ...]:

@@ -1,14 +1,14 @@
 """What is wired to what: the one place where an agent is put together."""
 
 import sys
-from contextlib import ExitStack
+from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from spatial_agent.agent.agent import SpatialAgent
 from spatial_agent.agent.models.chat import ChatModel, ToolOffer
-from spatial_agent.agent.running import Wiring
+from spatial_agent.agent.running import MOST_TRACES, OpenCheckpoints, Wiring
 from spatial_agent.agent.situation import Interface
 from spatial_agent.agent.state import Budget, Programs
 from spatial_agent.prompts.spatial import PartName
@@ -93,7 +93,12 @@ def assemble(choices: Choices, settings: Settings) -> Assembly:
 
 
 def build_agent(
-    choices: Choices | None = None, *, settings: Settings | None = None, meter: Meter | None = None
+    choices: Choices | None = None,
+    *,
+    settings: Settings | None = None,
+    meter: Meter | None = None,
+    runs_folder: Path | None = None,
+    most_traces: int | None = MOST_TRACES,
 ) -> SpatialAgent:
     """Put an agent together; see `spatial_agent.services.open_agent`.
 
@@ -101,6 +106,8 @@ def build_agent(
         choices: What the user chose.
         settings: The installation.
         meter: Where numbers about the running service go.
+        runs_folder: Where checkpoints and traces go; the installation's folder where None.
+        most_traces: Traces that are kept; None keeps all.
 
     Raises:
         ConfigurationError: If a choice is unknown, or lacks what it needs.
@@ -127,7 +134,9 @@ def build_agent(
             address=choices.address,
             meter=meter,
         ),
-        runs_folder=settings.runs_folder,
+        runs_folder=runs_folder or settings.runs_folder,
+        most_traces=most_traces,
+        open_checkpoints=_checkpoints(settings),
         model=model,
         interface=interface,
         offers=() if model is None else tool_offers(assembly),
@@ -136,6 +145,20 @@ def build_agent(
         budget=choices.budget or Budget(),
     )
     return SpatialAgent(wiring, licences=assembly.perception.licences, on_close=closing.close)
+
+
+def _checkpoints(settings: Settings) -> OpenCheckpoints | None:
+    """Return what opens the checkpoints of a shared database; None for a file among the runs."""
+    url = settings.database
+    if url is None or not url.startswith("postgresql"):
+        return None
+
+    def opened() -> AbstractAsyncContextManager[Any]:
+        from spatial_agent.agent.checkpoints import postgres_checkpoints
+
+        return postgres_checkpoints(url)
+
+    return opened
 
 
 def tool_offers(assembly: Assembly) -> tuple[ToolOffer, ...]:

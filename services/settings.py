@@ -9,6 +9,7 @@ from spatial_agent.tools.errors import ConfigurationError
 
 OPENAI_HOST = "api.openai.com"
 DEFAULT_CACHE_LIMIT_MB = 2048
+DEFAULT_API_URL = "http://127.0.0.1:8080"
 
 
 def _cache_folder() -> Path:
@@ -44,6 +45,18 @@ def _openai_key() -> str | None:
     return os.environ.get("OPENAI_API_KEY") or None
 
 
+def _database() -> str | None:
+    return os.environ.get("SPATIAL_AGENT_DATABASE") or None
+
+
+def _api_url() -> str:
+    return os.environ.get("SPATIAL_AGENT_URL", DEFAULT_API_URL)
+
+
+def _api_key() -> str | None:
+    return os.environ.get("SPATIAL_AGENT_API_KEY") or None
+
+
 def _sandbox() -> str:
     return os.environ.get("SPATIAL_AGENT_SANDBOX", "auto")
 
@@ -70,6 +83,10 @@ class Settings:
         model_key: The key of whatever server a model is behind (``SPATIAL_AGENT_MODEL_KEY``); never printed.
         openai_key: The key of OpenAI's own server (``OPENAI_API_KEY``), which no other one gets; never
             printed.
+        database: Where the service keeps jobs and checkpoints (``SPATIAL_AGENT_DATABASE``), such as
+            ``"postgresql://USER:PASSWORD@HOST/NAME"``; files in its folder where None. Never printed.
+        api_url: The service that the SDK talks to (``SPATIAL_AGENT_URL``).
+        api_key: The key that it shows there (``SPATIAL_AGENT_API_KEY``); never printed.
     """
 
     cache_folder: Path = field(default_factory=_cache_folder)
@@ -80,6 +97,9 @@ class Settings:
     model: str = field(default_factory=_model, repr=False)
     model_key: str | None = field(default_factory=_model_key, repr=False)
     openai_key: str | None = field(default_factory=_openai_key, repr=False)
+    database: str | None = field(default_factory=_database, repr=False)
+    api_url: str = field(default_factory=_api_url)
+    api_key: str | None = field(default_factory=_api_key, repr=False)
 
     def key_for(self, model: str) -> str | None:
         """Return the key that a model's server gets; None for none.
@@ -112,6 +132,11 @@ class Settings:
     def experts_folder(self) -> Path:
         """Where it is kept what isolated experts say of themselves."""
         return self.cache_folder / "experts"
+
+    @property
+    def service_folder(self) -> Path:
+        """Where the service keeps scenes, jobs, checkpoints and traces, unless it is told otherwise."""
+        return self.cache_folder / "service"
 
     @property
     def runs_folder(self) -> Path:

@@ -1,0 +1,93 @@
+"""What of the service is wired to what: the one place where it is put together."""
+
+import os
+import socket
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from spatial_agent.agent.agent import SpatialAgent
+from spatial_agent.services.api.config import ServiceConfig
+from spatial_agent.services.api.metrics import service_meter
+from spatial_agent.services.api.problems import problem_of
+from spatial_agent.services.api.service import Service
+from spatial_agent.services.runtime import Choices, build_agent
+from spatial_agent.services.scene_files.folder import SceneFiles
+from spatial_agent.services.settings import Settings
+from spatial_agent.services.store.store import Store
+from spatial_agent.services.work.agents import Agents
+from spatial_agent.services.work.desk import Desk
+from spatial_agent.services.work.runs import AgentRuns
+from spatial_agent.tools.metering import Meter
+
+
+def open_service(config: ServiceConfig | None = None, settings: Settings | None = None) -> Service:
+    """Put a service together; its agents are opened and its jobs taken up when it is started.
+
+    Args:
+        config: How it is set up.
+        settings: The installation.
+
+    Raises:
+        ConfigurationError: If it cannot be as configured: no such database, or a folder that cannot be made.
+    """
+    config, settings = config or ServiceConfig(), settings or Settings()
+    folder = (config.folder or settings.service_folder).expanduser().absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    store = open_store(settings, folder)
+    meter = service_meter()
+    agents = Agents(config.profiles, _open_one(config, settings, folder, meter))
+    scenes = SceneFiles(folder / "scenes", store, config.limits)
+    runs = AgentRuns(agents, scenes, store, (folder / "scenes", folder, settings.cache_folder))
+    desk = Desk(
+        store,
+        runs,
+        name=f"{socket.gethostname()}-{os.getpid()}",
+        work=config.work,
+        problem_of=problem_of,
+        meter=meter,
+        retention=config.retention,
+    )
+    return Service(
+        config=config,
+        settings=settings,
+        store=store,
+        desk=desk,
+        agents=agents,
+        scenes=scenes,
+        meter=meter,
+        version=version("spatial-reasoning-agent"),
+    )
+
+
+def open_store(settings: Settings, folder: Path | None = None) -> Store:
+    """Open the store of a service, brought to the newest form.
+
+    Args:
+        settings: Says where, if it is a server's.
+        folder: The service's folder; that of the installation where None.
+
+    Raises:
+        ConfigurationError: If it cannot be opened.
+    """
+    place = folder or settings.service_folder
+    place.mkdir(parents=True, exist_ok=True)
+    return Store.open(settings.database or f"sqlite:///{place / 'service.sqlite'}")
+
+
+def _open_one(
+    config: ServiceConfig, settings: Settings, folder: Path, meter: Meter
+) -> Callable[[str], SpatialAgent]:
+    def open_one(profile: str) -> SpatialAgent:
+        choices = Choices(
+            profile=profile,
+            runner=config.runner,
+            address=config.address,
+            model=config.model,
+            interface=config.interface,
+        )
+        return build_agent(
+            choices, settings=settings, meter=meter, runs_folder=folder / "runs", most_traces=None
+        )
+
+    return open_one
