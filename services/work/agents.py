@@ -10,7 +10,7 @@ READY = "ready"
 
 
 class Agents:
-    """Opens the agent of a profile when it is first asked for, and keeps it. Safe to use from several threads.
+    """Opens the agent of a profile when it is first asked for, and keeps it; safe to use from threads.
 
     Attributes:
         profiles: The profiles that can be asked for.
