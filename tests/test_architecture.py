@@ -35,6 +35,8 @@ HEAVY = {
 LOOP = {
     ROOT / "agent" / name for name in ("checkpoints.py", "graph.py", "state.py", "models/openai_client.py")
 }
+#: Packages of the service and its client.
+SERVICE = ("api", "mcp_server", "scene_files", "sdk", "store", "web", "work")
 #: May import what only an extra installs.
 WITH_EXTRAS = {
     *(ROOT / "agent" / "models").rglob("*.py"),
@@ -44,6 +46,10 @@ WITH_EXTRAS = {
     ROOT / "services" / "metrics.py",
     ROOT / "services" / "runners.py",
     *(ROOT / "services").glob("ray_*.py"),
+    # The service and its client: each is an extra, and nothing else imports them when it is imported itself.
+    ROOT / "services" / "open_service.py",
+    ROOT / "services" / "serve_app.py",
+    *(file for part in SERVICE for file in (ROOT / "services" / part).rglob("*.py")),
 }
 GEOMETRY_NEEDS = {"numpy", "scipy", "shapely", "spatial_agent"}
 
