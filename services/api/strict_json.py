@@ -1,0 +1,100 @@
+"""JSON of requests, read strictly: what could not be stored or sent back is refused at the door."""
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from spatial_agent.services.api.problems import BadRequestError
+
+MOST_DEPTH = 64
+
+
+class StrictRequest(Request):
+    """A request whose JSON is read by `strict_json`."""
+
+    async def json(self) -> Any:  # noqa: ANN401 - JSON
+        """Return the body as plain JSON."""
+        if not hasattr(self, "_json"):
+            self._json = strict_json(await self.body())
+        return self._json
+
+
+class StrictRoute(APIRoute):
+    """A route that reads JSON strictly."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the route's handler, given strict requests."""
+        handle = super().get_route_handler()
+
+        async def strictly(request: Request) -> Response:
+            return await handle(StrictRequest(request.scope, request.receive, request._send))
+
+        return strictly
+
+
+def strict_json(body: bytes) -> Any:  # noqa: ANN401 - JSON
+    """Return JSON, of which everything can be stored and sent back.
+
+    Raises:
+        BadRequestError: If it is not UTF-8, has numbers that are none, is nested too deeply, or holds text
+            that cannot be written.
+        json.JSONDecodeError: If it is not JSON.
+
+    >>> strict_json(b'{"question": "how far?"}')
+    {'question': 'how far?'}
+    """
+    try:
+        document = json.loads(body.decode("utf-8"), parse_constant=_no_number, parse_float=_finite)
+    except UnicodeDecodeError:
+        raise BadRequestError("expected JSON in UTF-8") from None
+    except RecursionError:
+        raise _too_deep() from None
+    _check(document)
+    return document
+
+
+def _check(document: Any) -> None:  # noqa: ANN401 - JSON
+    """Walk level by level: what is nested deeply must not be walked recursively."""
+    level = [document]
+    for _ in range(MOST_DEPTH + 1):
+        if not level:
+            return
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, str):
+                _check_text(value)
+            elif isinstance(value, dict):
+                below += value.keys()
+                below += value.values()
+            elif isinstance(value, list):
+                below += value
+        level = below
+    raise _too_deep()
+
+
+def _check_text(text: str) -> None:
+    if "\0" in text:
+        raise BadRequestError("expected text without the character U+0000")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise BadRequestError("expected text, got half of a surrogate pair") from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise BadRequestError(f"expected numbers up to 1.8e308, got {text[:40]}")
+    return number
+
+
+def _no_number(text: str) -> NoReturn:
+    raise BadRequestError(f"expected JSON, which has no {text}")
+
+
+def _too_deep() -> BadRequestError:
+    return BadRequestError(f"expected JSON nested at most {MOST_DEPTH} deep")

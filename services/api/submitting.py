@@ -1,0 +1,65 @@
+"""Handing in jobs: what every way in has to respect, whatever it speaks."""
+
+from spatial_agent.services.api.auth import spend
+from spatial_agent.services.api.caller import Caller
+from spatial_agent.services.api.problems import DrainingError, ForbiddenError
+from spatial_agent.services.api.service import Service
+from spatial_agent.services.store.errors import StoreError
+from spatial_agent.services.store.records import Job, NewJob
+
+
+def check_working(service: Service) -> None:
+    """Refuse work while the service is starting or being shut down.
+
+    Raises:
+        DrainingError: If it is.
+    """
+    if service.phase != "ok":
+        raise DrainingError("the service is not taking work now; try again soon", retry_after_s=5.0)
+
+
+async def submit(
+    service: Service,
+    caller: Caller,
+    new: NewJob,
+    *,
+    idempotency_key: str | None = None,
+    fingerprint: str = "",
+) -> tuple[Job, bool]:
+    """Hand in a job of a caller, within what their key allows.
+
+    Args:
+        service: The service.
+        caller: Whose it is.
+        new: The job.
+        idempotency_key: What the caller calls this request; the same again gives the same job.
+        fingerprint: What tells this request from another one under the same key.
+
+    Returns:
+        The job, and whether it is newly made.
+
+    Raises:
+        DrainingError: If the service takes no work.
+        ForbiddenError: If the priority is higher than the key allows.
+        QuotaError: If the key's quota is used up.
+        IdempotencyConflictError: If the idempotency key was used for another request.
+        QueueFullError: If too many jobs are waiting.
+    """
+    check_working(service)
+    allowance = caller.allowance
+    if allowance is not None and new.priority > allowance.priority:
+        raise ForbiddenError(f"this key allows priorities up to {allowance.priority}, got {new.priority}")
+    await spend(service, caller)
+    try:
+        job, is_new = await service.desk.submit(
+            new,
+            idempotency_key=idempotency_key,
+            fingerprint=fingerprint,
+            most_of_tenant=None if allowance is None else allowance.queued,
+        )
+    except StoreError:
+        await spend(service, caller, -1)
+        raise
+    if not is_new:
+        await spend(service, caller, -1)
+    return job, is_new
