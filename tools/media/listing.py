@@ -107,8 +107,13 @@ def inside(folder: Path, relative: str, where: str) -> Path:
         SourceError: If the path is absolute, leaves the folder (also through a link) or is no file.
     """
     path = folder / relative
-    if Path(relative).is_absolute() or not path.resolve().is_relative_to(folder):
+    try:
+        is_inside = not Path(relative).is_absolute() and path.resolve().is_relative_to(folder)
+        is_there = is_inside and path.is_file()
+    except (OSError, ValueError) as error:  # no file can be called so: too long, or with a NUL in it
+        raise SourceError(f"{where}: expected the path of a file, got {relative[:80]!r} ({error})") from None
+    if not is_inside:
         raise SourceError(f"{where}: expected a path inside {folder}, got {relative!r}, which leaves it")
-    if not path.is_file():
+    if not is_there:
         raise SourceError(f"{where}: no such file: {path}")
     return path

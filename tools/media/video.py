@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     Stamped = tuple[int, VideoFrame]
 
 SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"})
+#: What FFmpeg may take a file for, by its content, and that it opens nothing but files: left to itself it takes
+#: a list of other files, or the address of a stream, for a video as well.
+OPENING = {
+    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo",
+    "protocol_whitelist": "file",
+}
 #: A recording may end this much before its header says (seconds, and share of its length).
 END_TOLERANCE = (0.5, 0.1)
 
@@ -71,7 +77,7 @@ def read_video_index(path: Path) -> VideoIndex:
     """
     import av
 
-    with _readable(path), av.open(str(path)) as container:
+    with _readable(path), av.open(str(path), options=OPENING) as container:
         if not container.streams.video:
             raise SourceError(f"{path}: expected a video stream, found none")
         stream = container.streams.video[0]
@@ -184,7 +190,7 @@ class VideoLoader:
         import av
 
         if self._container is None or stamp is None:
-            self._container = av.open(str(self.path))
+            self._container = av.open(str(self.path), options=OPENING)
             self._container.streams.video[0].thread_type = "AUTO"
         stream = self._container.streams.video[0]
         if stamp is not None:

@@ -95,6 +95,22 @@ def test_the_hash_is_of_content_and_selection(tmp_path: Path) -> None:
     assert open_source(path).content_hash != open_source(path, max_frames=3).content_hash
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ffconcat version 1.0\nfile other.mp4\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nother.mp4\n#EXT-X-ENDLIST\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
+    ],
+    ids=["list of files", "playlist", "address of a stream"],
+)
+def test_a_text_that_names_other_videos_is_no_video(tmp_path: Path, text: str) -> None:
+    write_video(tmp_path / "other.mp4")
+    (tmp_path / "a.mp4").write_text(text, encoding="utf-8")
+    with pytest.raises(SourceError, match=r"a\.mp4.*no video"):
+        open_source(tmp_path / "a.mp4")
+
+
 def test_a_video_held_upright_is_turned(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4")
     content = bytearray(path.read_bytes())
