@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     Stamped = tuple[int, VideoFrame]
 
 SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"})
-#: What FFmpeg may take a file for, by its content, and that it opens nothing but files: left to itself it takes
-#: a list of other files, or the address of a stream, for a video as well.
+#: What FFmpeg may take a file for, and that it opens nothing but files: left to itself it takes a list of
+#: other files, or the address of a stream, for a video as well.
 OPENING = {
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo",
     "protocol_whitelist": "file",

@@ -289,8 +289,14 @@ SCAN_CASES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         lambda s: s["frames"][1].update(depth="/etc/passwd"),
         "frames[1].depth: expected a path inside",
     ),
-    "name with NUL": (lambda s: s["frames"][1].update(depth="a.png\0b"), "frames[1].depth: expected the path"),
-    "name too long": (lambda s: s["frames"][1].update(depth="a" * 5000), "frames[1].depth: expected the path"),
+    "name with NUL": (
+        lambda s: s["frames"][1].update(depth="a.png\0b"),
+        "frames[1].depth: expected the path",
+    ),
+    "name too long": (
+        lambda s: s["frames"][1].update(depth="a" * 5000),
+        "frames[1].depth: expected the path",
+    ),
     "duplicate frame": (
         lambda s: s["frames"][1].update(color="color/0.png"),
         "frames[1].color: duplicate of frames[0]",
