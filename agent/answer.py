@@ -30,7 +30,8 @@ class Answer:
         decided_by: What decided.
         degraded: What was lost on the way, one sentence each.
         seconds: Wall time.
-        tokens: Model tokens used.
+        tokens: Model tokens used, read and written.
+        tokens_written: Those among them that the model wrote.
         gpu_seconds: Accelerator time used.
         scene: Id of the scene.
         trace_id: Id of the run, for ``spatial-agent trace show``.
@@ -51,6 +52,7 @@ class Answer:
     degraded: tuple[str, ...] = ()
     seconds: float = 0.0
     tokens: int = 0
+    tokens_written: int = 0
     gpu_seconds: float = 0.0
     scene: str = ""
     trace_id: str = ""

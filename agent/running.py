@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from spatial_agent.agent.answer import Answer
 from spatial_agent.agent.events import Answered, Listener, Started, Wrote, event_of
 from spatial_agent.agent.models.bounded import Bounded
-from spatial_agent.agent.models.chat import ChatModel, ToolOffer
+from spatial_agent.agent.models.chat import ChatModel, ToolOffer, Usage
 from spatial_agent.agent.models.metered import Metered, TokenBudget
 from spatial_agent.agent.models.streamed import Streamed
 from spatial_agent.agent.situation import Interface
@@ -152,7 +152,8 @@ class Runs:
             degraded=(*final["scene"]["degraded"], *lost, *concluded.degraded),
             seconds=round(time.perf_counter() - started, 4),
             gpu_seconds=round(spent.gpu_seconds, 4),
-            tokens=spent.tokens,
+            tokens=spent.usage.tokens,
+            tokens_written=spent.usage.output_tokens,
             trace_id=run_id,
         )
         trace.record("finished", {"seconds": answer.seconds, "tokens": answer.tokens})
@@ -253,8 +254,8 @@ class _Spent:
         return self.calls.gpu_seconds
 
     @property
-    def tokens(self) -> int:
-        return 0 if self.model is None else self.model.usage.tokens
+    def usage(self) -> Usage:
+        return Usage() if self.model is None else self.model.usage
 
 
 def _new_id() -> str:

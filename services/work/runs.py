@@ -1,7 +1,7 @@
 """What jobs do: questions are answered and scenes measured by the agent of their profile."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,12 +23,10 @@ from spatial_agent.services.scene_files.measuring import measure
 from spatial_agent.services.store.records import Job, SceneRecord
 from spatial_agent.services.store.store import Store
 from spatial_agent.services.work.agents import Agents
-from spatial_agent.services.work.desk import Done
+from spatial_agent.services.work.job_runner import Done, Tell
 from spatial_agent.services.work.redaction import without_folders
 from spatial_agent.tools.contract import Json
 from spatial_agent.tools.errors import ConfigurationError, SourceError, SpatialAgentError
-
-Tell = Callable[[str, Mapping[str, Json]], None]
 
 
 class QuestionJob(QuestionRequest):
