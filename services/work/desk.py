@@ -1,0 +1,300 @@
+"""Where jobs are handed in, waited for and followed, and from where they are worked on."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from secrets import token_hex
+from typing import Any
+
+from spatial_agent.services.api.config import Retention, Work
+from spatial_agent.services.store.errors import StoreUnavailableError
+from spatial_agent.services.store.records import EventId, Job, JobEvent, JobState, NewJob
+from spatial_agent.services.store.store import Store
+from spatial_agent.services.work.attempt import Attempt, Bench, Outcome
+from spatial_agent.services.work.feed import Feeds
+from spatial_agent.services.work.following import Following
+from spatial_agent.services.work.job_metrics import JOB_SECONDS, JOB_WAIT_SECONDS, JOBS, JOBS_RUNNING
+from spatial_agent.services.work.job_runner import Done, JobRunner
+from spatial_agent.services.work.retention import DropRuns, DropScene, Sweeper
+from spatial_agent.services.work.store_calls import StoreCalls, pause
+from spatial_agent.tools.metering import Meter, NoMeter
+
+__all__ = ["Desk", "Done", "JobRunner"]
+
+_log = logging.getLogger(__name__)
+#: Seconds between looks for jobs that were handed in at other servers, or that those left behind.
+POLL_S = 1.0
+#: Seconds between signs of life at most: also how soon a cancellation at another server is noticed.
+BEAT_S = 1.0
+#: Seconds a runner may take to stop.
+STOP_S = 5.0
+#: Calls of the store at a time.
+STORE_THREADS = 4
+
+
+class Desk:
+    """Takes jobs from the store and runs them; tells who asks what becomes of them.
+
+    A job that is handed in survives this process. Several desks, here or on other machines, may work on one
+    store. Made and used on one event loop.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        runner: JobRunner,
+        *,
+        name: str,
+        work: Work,
+        problem_of: Callable[[BaseException], Mapping[str, Any]],
+        meter: Meter | None = None,
+        retention: Retention | None = None,
+        on_dropped: DropRuns | None = None,
+        on_idle_scene: DropScene | None = None,
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            store: Where jobs are.
+            runner: Does their work.
+            name: Name of this server: those that work on one store at a time must differ. What a server of
+                this name left running when it died goes back to the queue at the start.
+            work: How jobs are run.
+            problem_of: Turns an error into problem+json.
+            meter: Where numbers about the jobs go; it has to know `job_metrics.JOB_METRICS`.
+            retention: How long things are kept; for ever where None.
+            on_dropped: Removes what else there is of finished jobs that were dropped, by their ids.
+            on_idle_scene: Removes a scene that nobody asked about for long; scenes stay where None.
+        """
+        self._name, self._worker = name, f"{name}/{token_hex(4)}"
+        self._store, self._work, self._meter = store, work, meter or NoMeter()
+        self._calls = StoreCalls(STORE_THREADS, "store")
+        # Signs of life never stand in line behind other calls.
+        self._beat_calls = StoreCalls(1, "store-beat")
+        self._bench = Bench(store, self._calls, runner, self._worker, problem_of, work.attempts, STOP_S)
+        self._following = Following(store, self._calls)
+        self._sweeper = (
+            Sweeper(store, self._calls, retention, on_dropped, on_idle_scene) if retention else None
+        )
+        self._attempts: dict[str, Attempt] = {}
+        self._again: dict[str, Job] = {}
+        self._handling: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._draining = asyncio.Event()
+        self._taking: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
+        self._drained: asyncio.Task[None] | None = None
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether it takes up no more jobs."""
+        return self._draining.is_set()
+
+    @property
+    def running(self) -> int:
+        """How many jobs run in this process."""
+        return len(self._attempts)
+
+    async def start(self) -> None:
+        """Begin to work.
+
+        Raises:
+            StoreUnavailableError: If the store cannot be reached.
+        """
+        again = await self._calls(self._store.jobs.abandon_all, f"{self._name}/")
+        if again:
+            _log.warning("%d jobs that were running when this server ended are taken up anew", again)
+        self._taking = asyncio.create_task(self._take(), name="desk: take")
+        loops = [self._beat(), self._following.look()]
+        if self._sweeper is not None:
+            loops.append(self._sweeper.sweep(self._draining))
+        self._background = [asyncio.create_task(loop, name="desk") for loop in loops]
+
+    async def drain(self, seconds: float) -> None:
+        """Take up no more jobs, let those that run end, and give back what has not ended in time.
+
+        Followers of jobs that were given back see their events end: they can follow them at another server,
+        or at this one's successor. May be called again: all calls end together.
+
+        Args:
+            seconds: How long running jobs may take.
+        """
+        if self._drained is None:
+            self._draining.set()
+            self._wake.set()
+            self._drained = asyncio.create_task(self._drain(seconds), name="desk: drain")
+        await asyncio.shield(self._drained)
+
+    async def submit(
+        self,
+        new: NewJob,
+        *,
+        idempotency_key: str | None = None,
+        fingerprint: str = "",
+        most_of_tenant: int | None = None,
+    ) -> tuple[Job, bool]:
+        """Hand a job in; once this returns, it survives this process.
+
+        Args:
+            new: The job.
+            idempotency_key: The same key of the same tenant makes no second job.
+            fingerprint: Of the request that the key came with.
+            most_of_tenant: How many unfinished jobs its tenant may have.
+
+        Returns:
+            The job, and whether it was made by this call.
+
+        Raises:
+            IdempotencyConflictError: If the key stood for another request.
+            QueueFullError: If as many jobs wait as may.
+            StoreUnavailableError: If the store cannot be reached.
+        """
+        job, is_new = await self._calls(
+            self._store.jobs.submit,
+            new,
+            idempotency_key=idempotency_key,
+            fingerprint=fingerprint,
+            most_queued=self._work.queue,
+            most_of_tenant=most_of_tenant,
+        )
+        if is_new:
+            self._wake.set()
+        return job, is_new
+
+    async def wait(self, tenant: str, job_id: str, seconds: float) -> Job | None:
+        """Return a job once it is over, or as it is after so many seconds; None where there is none.
+
+        Raises:
+            StoreUnavailableError: If the store cannot be reached.
+        """
+        return await self._following.wait(tenant, job_id, seconds)
+
+    async def cancel(self, tenant: str, job_id: str) -> Job | None:
+        """Cancel a job and return it as it is then; None where there is none.
+
+        One that runs is ``cancelling`` until it has stopped; one that has just ended stays as it is.
+
+        Raises:
+            StoreUnavailableError: If the store cannot be reached.
+        """
+        job = await self._calls(self._store.jobs.cancel, tenant, job_id)
+        if job is not None and job.cancelling and job_id in self._attempts:
+            self._attempts[job_id].stop("cancelled")
+        self._following.feeds.nudge(job_id)
+        self._wake.set()
+        return job
+
+    def follow(self, tenant: str, job_id: str, after: EventId | None = None) -> AsyncIterator[JobEvent]:
+        """Yield what happened in a job after a place, and then what happens, as it does.
+
+        Ends after the job's last event, at once where there is no such job, and when this server shuts down.
+        """
+        return self._following.follow(tenant, job_id, after)
+
+    async def counts(self) -> dict[JobState, int]:
+        """Return how many jobs are in which state, of all servers.
+
+        Raises:
+            StoreUnavailableError: If the store cannot be reached.
+        """
+        return await self._calls(self._store.jobs.counts)
+
+    @property
+    def _feeds(self) -> Feeds:
+        return self._following.feeds
+
+    async def _take(self) -> None:
+        while not self.is_draining:
+            self._wake.clear()
+            job = await self._claim() if self.running < self._work.workers else None
+            if job is not None:
+                self._take_up(job)
+            else:
+                await pause(self._wake, POLL_S * random.uniform(0.8, 1.2))
+
+    async def _claim(self) -> Job | None:
+        try:
+            return await self._calls(self._store.jobs.claim, self._worker, self._work.lease_seconds)
+        except StoreUnavailableError as error:
+            _log.warning("jobs are taken up later: %s", error)
+        except Exception:
+            _log.exception("no job could be taken up")
+        return None
+
+    def _take_up(self, job: Job) -> None:
+        if job.id in self._attempts:
+            # Its lease lapsed while this process stood still: nothing of the earlier attempt counts any more.
+            self._attempts[job.id].stop("lost")
+            self._again[job.id] = job
+            return
+        self._attempts[job.id] = attempt = Attempt(job, self._bench)
+        if self.is_draining:
+            attempt.stop("released")
+        task = asyncio.create_task(self._see_through(attempt), name=f"desk: {job.id}")
+        self._handling.add(task)
+        task.add_done_callback(self._handling.discard)
+
+    async def _see_through(self, attempt: Attempt) -> None:
+        job, begun = attempt.job, time.monotonic()
+        self._meter.level(JOBS_RUNNING, {}, self.running)
+        outcome: Outcome = "lost"
+        try:
+            with self._feeds.open(job.id) as feed:
+                outcome = await attempt.run(feed)
+        except Exception:
+            _log.exception("what came of job %s is not written down; it is taken up anew later", job.id)
+        finally:
+            del self._attempts[job.id]
+            self._wake.set()
+        if job.id in self._again:
+            self._take_up(self._again.pop(job.id))
+        self._count(job, outcome, time.monotonic() - begun)
+
+    def _count(self, job: Job, outcome: Outcome, seconds: float) -> None:
+        kind = {"kind": job.new.kind}
+        self._meter.count(JOBS, kind | {"outcome": outcome})
+        self._meter.duration(JOB_SECONDS, kind, seconds)
+        self._meter.level(JOBS_RUNNING, {}, self.running)
+        if job.attempts == 1 and job.started is not None:
+            self._meter.duration(JOB_WAIT_SECONDS, kind, max(0.0, job.started - job.created))
+
+    async def _beat(self) -> None:
+        """Show that the jobs here are alive; notice which are cancelled, and which others took over."""
+        while True:
+            await asyncio.sleep(min(BEAT_S, self._work.lease_seconds / 3))
+            try:
+                await self._beat_once()
+            except StoreUnavailableError as error:
+                _log.warning("jobs go on, but cannot show it: %s", error)
+            except Exception:
+                _log.exception("jobs go on, but cannot show it")
+
+    async def _beat_once(self) -> None:
+        attempts = dict(self._attempts)
+        if not attempts:
+            return
+        renew, lease_s = self._store.jobs.renew, self._work.lease_seconds
+        held = await self._beat_calls(renew, self._worker, list(attempts), lease_s)
+        for job_id, attempt in attempts.items():
+            if job_id not in held:
+                attempt.stop("lost")
+            elif held[job_id]:
+                attempt.stop("cancelled")
+
+    async def _drain(self, seconds: float) -> None:
+        if self._taking is not None:
+            await self._taking
+        if self._handling:
+            await asyncio.wait(self._handling, timeout=seconds)
+        for attempt in self._attempts.values():
+            attempt.stop("released")
+        while self._handling:
+            await asyncio.wait(self._handling)
+        self._following.close()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._calls.close()
+        await self._beat_calls.close()

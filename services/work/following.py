@@ -1,0 +1,103 @@
+"""Waiting for jobs and following them, wherever they run."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from functools import partial
+
+from spatial_agent.services.api.event_json import LAST
+from spatial_agent.services.store.errors import StoreUnavailableError
+from spatial_agent.services.store.records import FINAL, EventId, Job, JobEvent
+from spatial_agent.services.store.store import Store
+from spatial_agent.services.work.feed import START, Feed, Feeds
+from spatial_agent.services.work.store_calls import StoreCalls, pause
+
+_log = logging.getLogger(__name__)
+#: Seconds between looks at the store for what happens in jobs that are followed here and run elsewhere.
+LOOK_S = 0.5
+
+
+class Following:
+    """Lets callers wait for jobs, and follow their events.
+
+    Attributes:
+        feeds: What happens in jobs that run here, or that somebody here follows.
+    """
+
+    def __init__(self, store: Store, calls: StoreCalls) -> None:
+        """Follow nothing yet.
+
+        Args:
+            store: Where jobs are.
+            calls: Calls it.
+        """
+        self.feeds = Feeds()
+        self._store, self._calls = store, calls
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """Send everybody who waits or follows home."""
+        self._closing.set()
+        self.feeds.close()
+
+    async def look(self) -> None:
+        """Look at the store, until closed, for what happens elsewhere in jobs that are followed here."""
+        while not self._closing.is_set():
+            await pause(self._closing, LOOK_S)
+            try:
+                await self._look_once()
+            except StoreUnavailableError as error:
+                _log.warning("what happens in jobs elsewhere is told later: %s", error)
+            except Exception:
+                _log.exception("what happens in jobs elsewhere could not be read")
+
+    async def wait(self, tenant: str, job_id: str, seconds: float) -> Job | None:
+        """Return a job once it is over, or as it is after so many seconds; None where there is none."""
+        until = asyncio.get_running_loop().time() + seconds
+        with self.feeds.open(job_id) as feed:
+            while True:
+                turned = feed.turned
+                job = await self._calls(self._store.jobs.job, tenant, job_id)
+                left_s = until - asyncio.get_running_loop().time()
+                if job is None or job.state in FINAL or left_s <= 0 or self._closing.is_set():
+                    return job
+                await pause(turned, left_s)
+
+    async def follow(self, tenant: str, job_id: str, after: EventId | None) -> AsyncIterator[JobEvent]:
+        """Yield what happened in a job after a place, and what happens, until its last event."""
+        place = after or START
+        if await self._job(tenant, job_id) is None:
+            return
+        with self.feeds.open(job_id) as feed:
+            while not self._closing.is_set():
+                changed, events = feed.changed, feed.after(place)
+                floor = None if events is not None else feed.floor
+                if events is None:
+                    events = await self._stored(tenant, job_id, place, feed)
+                if events is None:
+                    return
+                for event in events:
+                    place = event.id
+                    yield event
+                    if event.kind in LAST:
+                        return
+                if not events and floor is None:
+                    await changed.wait()
+                elif not events and floor is not None:
+                    place = max(place, floor)
+
+    async def _stored(self, tenant: str, job_id: str, place: EventId, feed: Feed) -> list[JobEvent] | None:
+        """Return the stored events after a place, or None where there are none and will be none."""
+        job = None if feed.is_live else await self._job(tenant, job_id)
+        may_go_on = feed.is_live or (job is not None and job.state not in FINAL)
+        read = partial(self._store.events.after, job_id, place)
+        events = await self._calls.insist(read, self._closing)
+        return events if events or may_go_on else None
+
+    async def _job(self, tenant: str, job_id: str) -> Job | None:
+        return await self._calls.insist(partial(self._store.jobs.job, tenant, job_id), self._closing)
+
+    async def _look_once(self) -> None:
+        if followed := self.feeds.elsewhere():
+            latest = await self._calls(self._store.events.latest, followed)
+            self.feeds.look(latest.items())
