@@ -140,6 +140,27 @@ class SceneRecord:
 
 
 @dataclass(frozen=True)
+class UploadRecord:
+    """A resumable upload.
+
+    Attributes:
+        id: Its id.
+        tenant: Whose it is.
+        name: What the file is called by whoever uploads it.
+        length: Bytes in all.
+        created: When it began, seconds since 1970.
+        offset: Bytes that are here.
+    """
+
+    id: str
+    tenant: str
+    name: str
+    length: int
+    created: float
+    offset: int = 0
+
+
+@dataclass(frozen=True)
 class SessionRecord:
     """A dialogue about a scene.
 
