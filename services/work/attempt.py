@@ -138,8 +138,8 @@ class Attempt:
         if self.job.attempts > self._bench.attempts:
             return self._failed(
                 TakenUpTooOftenError(
-                    f"expected the job to end within {self._bench.attempts} attempts, but each time its server "
-                    f"ended first; ask something smaller, or have the operator look at the log"
+                    f"expected the job to end within {self._bench.attempts} attempts, but its server died in "
+                    f"each; ask something smaller, or have the operator look at the log"
                 )
             )
         return None

@@ -10,7 +10,7 @@ from typing import Any
 
 from spatial_agent.services.api.config import Retention, Work
 from spatial_agent.services.store.errors import StoreUnavailableError
-from spatial_agent.services.store.records import EventId, Job, JobEvent, JobState, NewJob
+from spatial_agent.services.store.records import FINAL, EventId, Job, JobEvent, JobState, NewJob
 from spatial_agent.services.store.store import Store
 from spatial_agent.services.work.attempt import Attempt, Bench, Outcome
 from spatial_agent.services.work.feed import Feeds
@@ -251,6 +251,15 @@ class Desk:
         if job.id in self._again:
             self._take_up(self._again.pop(job.id))
         self._count(job, outcome, time.monotonic() - begun)
+        if outcome in FINAL:
+            await self._forget(job.id)
+
+    async def _forget(self, job_id: str) -> None:
+        """Have the runner drop what it kept; where that fails, it goes when the job itself is dropped."""
+        try:
+            await self._bench.runner.forget(job_id)
+        except Exception:
+            _log.exception("what was kept to take up job %s again could not be dropped", job_id)
 
     def _count(self, job: Job, outcome: Outcome, seconds: float) -> None:
         kind = {"kind": job.new.kind}

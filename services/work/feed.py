@@ -16,8 +16,8 @@ KEPT = 256
 class Feed:
     """The newest events of one job.
 
-    Followers keep nothing but their place: one that is slower than the job falls out of what is kept here, and
-    reads the store. All methods belong to the event loop's thread.
+    Followers keep nothing but their place: one that is slower than the job falls out of what is kept here,
+    and reads the store. All methods belong to the event loop's thread.
 
     Attributes:
         changed: Set when there is something new, and then replaced: take it before looking.

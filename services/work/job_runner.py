@@ -41,3 +41,7 @@ class JobRunner(Protocol):
             SpatialAgentError: If the job cannot be done; it has failed then.
         """
         ...
+
+    async def forget(self, job_id: str) -> None:
+        """Drop what was kept to take a job up again: it has ended, and that is written down."""
+        ...
