@@ -46,7 +46,9 @@ async def _service(request: Request) -> Service:
 def _allowed(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
     async def allowed(caller: Annotated[Caller, Depends(authenticated)]) -> Caller:
         if scope not in caller.scopes:
-            raise ForbiddenError(f"this key has not the scope {scope!r}; it has {', '.join(sorted(caller.scopes))}")
+            raise ForbiddenError(
+                f"this key has not the scope {scope!r}; it has {', '.join(sorted(caller.scopes))}"
+            )
         return caller
 
     return allowed

@@ -26,6 +26,7 @@ _WORDS = {
     502: "A part of the service failed.",
     503: "The service takes no work now; see Retry-After.",
     504: "A part of the service took too long.",
+    507: "There is no room left.",
 }
 
 

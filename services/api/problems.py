@@ -3,11 +3,14 @@
 Importing this loads no web framework: the SDK reads the same table.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from spatial_agent.services.scene_files import errors as scene_files
 from spatial_agent.services.store.errors import IdempotencyConflictError, QueueFullError, StoreError
+from spatial_agent.services.work.errors import TakenUpTooOftenError
 from spatial_agent.tools.contract import Json
 from spatial_agent.tools.errors import (
     AmbiguousReferenceError,
@@ -119,7 +122,7 @@ class ProblemKind:
 
     Attributes:
         status: The HTTP status.
-        name: The end of its ``type``, after `PREFIX`.
+        name: The end of its ``type``, after `PREFIX`: the name of the error in small letters.
         title: The kind in words.
     """
 
@@ -135,50 +138,62 @@ class ProblemKind:
 
 INTERNAL = ProblemKind(500, "internal", "The service failed")
 
+_TABLE: Mapping[type[BaseException], tuple[int, str]] = {
+    BadRequestError: (400, "The request cannot be read"),
+    AuthenticationError: (401, "A valid API key is needed"),
+    ForbiddenError: (403, "This is not allowed"),
+    NotFoundError: (404, "There is no such thing"),
+    TimedOutError: (408, "The body of the request did not come"),
+    ConflictError: (409, "Its state does not allow this"),
+    TooLargeError: (413, "The request brings more than is allowed"),
+    MediaTypeError: (415, "The body is of a kind that is not taken"),
+    MisdirectedError: (421, "The request is meant for another host"),
+    InvalidRequestError: (422, "The request asks for what cannot be"),
+    RateLimitError: (429, "Requests come too fast"),
+    QuotaError: (429, "The quota is used up"),
+    HeadersTooLargeError: (431, "The headers are too large"),
+    DrainingError: (503, "The service takes no work now"),
+    IdempotencyConflictError: (409, "The idempotency key was used for another request"),
+    QueueFullError: (429, "Too many jobs are waiting"),
+    StoreError: (503, "The store of the service does not answer"),
+    TakenUpTooOftenError: (500, "The job failed too often"),
+    scene_files.UploadError: (422, "The upload cannot be taken"),
+    scene_files.TooLargeError: (413, "The upload brings more than is allowed"),
+    scene_files.UploadConflictError: (409, "The upload is not where it was thought to be"),
+    scene_files.QuotaExceededError: (507, "There is no room left for more scenes"),
+    QuestionError: (422, "The question cannot be understood"),
+    UnmeasurableError: (422, "Nothing in the source can be measured"),
+    SourceError: (422, "The source cannot be read"),
+    ScaleError: (422, "The scene has no metric scale"),
+    ViewpointError: (422, "A direction needs a viewpoint"),
+    InvalidValueError: (422, "A value cannot exist"),
+    ToolArgumentError: (422, "The arguments of the tool are wrong"),
+    NoSuchObjectError: (422, "Nothing in the scene is what was named"),
+    AmbiguousReferenceError: (422, "Several things in the scene are what was named"),
+    ToolTimeoutError: (504, "The tool took too long"),
+    ToolCrashedError: (502, "The tool crashed"),
+    ToolFailedError: (422, "This cannot be measured this way"),
+    # Not a 5xx: asking again does not help until somebody fetches the weights.
+    MissingWeightsError: (409, "The weights of the tool are not here"),
+    ToolUnavailableError: (503, "The tool cannot be used now"),
+    ToolError: (422, "The tool could not do it"),
+    StoppedError: (409, "The work was given up"),
+    BudgetExceededError: (422, "The question needs more than its budget"),
+    ModelUnavailableError: (503, "The model cannot be reached"),
+    ModelRequestError: (422, "The model refuses the request"),
+    ModelError: (502, "The model failed"),
+    SandboxError: (503, "Programs cannot be run now"),
+    ConfigurationError: (500, "The service is not set up for this"),
+}
+
+
+def _named(error: type[BaseException]) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", error.__name__.removesuffix("Error")).lower()
+
+
 #: The kind of problem of every error; an error is of the kind of its nearest ancestor here.
 KINDS: Mapping[type[BaseException], ProblemKind] = {
-    BadRequestError: ProblemKind(400, "malformed", "The request cannot be read"),
-    AuthenticationError: ProblemKind(401, "authentication", "A valid API key is needed"),
-    ForbiddenError: ProblemKind(403, "forbidden", "The API key does not allow this"),
-    NotFoundError: ProblemKind(404, "not-found", "There is no such thing"),
-    TimedOutError: ProblemKind(408, "body-timeout", "The body of the request did not come"),
-    ConflictError: ProblemKind(409, "conflict", "Its state does not allow this"),
-    TooLargeError: ProblemKind(413, "too-large", "The request brings more than is allowed"),
-    MediaTypeError: ProblemKind(415, "media-type", "The body is of a kind that is not taken"),
-    MisdirectedError: ProblemKind(421, "misdirected", "The request is meant for another host"),
-    InvalidRequestError: ProblemKind(422, "invalid", "The request asks for what cannot be"),
-    RateLimitError: ProblemKind(429, "rate-limit", "Requests come too fast"),
-    QuotaError: ProblemKind(429, "quota", "The quota is used up"),
-    HeadersTooLargeError: ProblemKind(431, "headers-too-large", "The headers are too large"),
-    DrainingError: ProblemKind(503, "draining", "The service takes no work now"),
-    IdempotencyConflictError: ProblemKind(
-        422, "idempotency-conflict", "The idempotency key was used for another request"
-    ),
-    QueueFullError: ProblemKind(429, "queue-full", "Too many jobs are waiting"),
-    StoreError: ProblemKind(503, "store", "The store of the service does not answer"),
-    QuestionError: ProblemKind(422, "question", "The question cannot be understood"),
-    UnmeasurableError: ProblemKind(422, "unmeasurable", "Nothing in the source can be measured"),
-    SourceError: ProblemKind(422, "source", "The source cannot be read"),
-    ScaleError: ProblemKind(422, "scale", "The scene has no metric scale"),
-    ViewpointError: ProblemKind(422, "viewpoint", "A direction needs a viewpoint"),
-    InvalidValueError: ProblemKind(422, "invalid-value", "A value cannot exist"),
-    ToolArgumentError: ProblemKind(422, "tool-arguments", "The arguments of the tool are wrong"),
-    NoSuchObjectError: ProblemKind(422, "no-such-object", "Nothing in the scene is what was named"),
-    AmbiguousReferenceError: ProblemKind(422, "ambiguous", "Several things are what was named"),
-    ToolTimeoutError: ProblemKind(504, "tool-timeout", "The tool took too long"),
-    ToolCrashedError: ProblemKind(502, "tool-crashed", "The tool crashed"),
-    ToolFailedError: ProblemKind(422, "tool-failed", "This cannot be measured this way"),
-    # Not a 5xx: asking again does not help until somebody fetches the weights.
-    MissingWeightsError: ProblemKind(409, "weights-missing", "The weights of the tool are not here"),
-    ToolUnavailableError: ProblemKind(503, "tool-unavailable", "The tool cannot be used now"),
-    ToolError: ProblemKind(422, "tool", "The tool could not do it"),
-    StoppedError: ProblemKind(409, "stopped", "The work was given up"),
-    BudgetExceededError: ProblemKind(422, "budget", "The question needs more than its budget"),
-    ModelUnavailableError: ProblemKind(503, "model-unavailable", "The model cannot be reached"),
-    ModelRequestError: ProblemKind(422, "model-request", "The model refuses the request"),
-    ModelError: ProblemKind(502, "model", "The model failed"),
-    SandboxError: ProblemKind(503, "sandbox", "Programs cannot be run now"),
-    ConfigurationError: ProblemKind(500, "configuration", "The service is not set up for this"),
+    error: ProblemKind(status, _named(error), title) for error, (status, title) in _TABLE.items()
 }
 
 #: Kinds whose message is for the operator and may speak of the machine; callers get the title alone.

@@ -172,6 +172,12 @@ class SessionView(BaseModel):
     exchanges: list[dict[str, Any]] = []
 
 
+class SessionList(BaseModel):
+    """Dialogues, newest first."""
+
+    sessions: list[SessionView]
+
+
 class ToolView(BaseModel):
     """An expert or skill."""
 

@@ -49,11 +49,17 @@ class Service:
     def folders(self) -> tuple[Path, ...]:
         """Folders of this server, the innermost first, which nothing that leaves it may name."""
         settings = self.settings
-        places = (self.config.folder, settings.runs_folder, settings.cache_folder, settings.weights_folder)
-        return tuple(sorted({place for place in places if place is not None}, key=_depth, reverse=True))
+        own = (self.config.folder or settings.service_folder).expanduser().absolute()
+        places = {own / "scenes", own, settings.cache_folder.absolute(), settings.weights_folder}
+        return tuple(sorted((place for place in places if place is not None), key=_depth, reverse=True))
 
     async def start(self) -> None:
-        """Begin to run jobs."""
+        """Open the agents and begin to run jobs.
+
+        Raises:
+            StoreUnavailableError: If the store cannot be reached.
+        """
+        await asyncio.to_thread(self.agents.open_all)
         await self.desk.start()
         self.phase = "ok"
 

@@ -1,11 +1,14 @@
 """Handing in jobs: what every way in has to respect, whatever it speaks."""
 
+from collections.abc import Mapping
+
 from spatial_agent.services.api.auth import spend
 from spatial_agent.services.api.caller import Caller
 from spatial_agent.services.api.problems import DrainingError, ForbiddenError
 from spatial_agent.services.api.service import Service
 from spatial_agent.services.store.errors import StoreError
-from spatial_agent.services.store.records import Job, NewJob
+from spatial_agent.services.store.records import Job, NewJob, SceneRecord
+from spatial_agent.tools.contract import Json
 
 
 def check_working(service: Service) -> None:
@@ -63,3 +66,39 @@ async def submit(
     if not is_new:
         await spend(service, caller, -1)
     return job, is_new
+
+
+async def submit_question(
+    service: Service,
+    caller: Caller,
+    request: Mapping[str, Json],
+    scene: SceneRecord,
+    *,
+    session: str | None = None,
+    priority: int = 0,
+    idempotency_key: str | None = None,
+    fingerprint: str = "",
+) -> tuple[Job, bool]:
+    """Hand in a question about one of a caller's scenes; see `submit`.
+
+    Args:
+        service: The service.
+        caller: Who asks.
+        request: The question as plain JSON of `QuestionRequest`, which may say more.
+        scene: What it is about.
+        session: Id of the dialogue it belongs to, which is the caller's.
+        priority: Higher first.
+        idempotency_key: What the caller calls this request.
+        fingerprint: What tells it from another one under the same key.
+    """
+    new = NewJob(
+        tenant=caller.tenant,
+        kind="question",
+        request=request,
+        scene=scene.id,
+        session=session,
+        priority=priority,
+        key=caller.key_id,
+        request_id=caller.request_id,
+    )
+    return await submit(service, caller, new, idempotency_key=idempotency_key, fingerprint=fingerprint)

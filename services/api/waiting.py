@@ -1,0 +1,82 @@
+"""Waiting for jobs: no longer than somebody is there who waits, or than the service is."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextlib import suppress
+from typing import TypeVar
+
+from fastapi import Request
+
+from spatial_agent.services.api.service import Service
+from spatial_agent.services.store.records import Job
+
+Item = TypeVar("Item")
+
+
+async def wait_for(service: Service, request: Request, job: Job, seconds: float) -> Job:
+    """Return a job once it is finished; as it is where that takes too long or nobody waits any more.
+
+    The job goes on whoever leaves: who wants it cancelled says so.
+
+    Args:
+        service: The service.
+        request: Of whoever waits; its body has been read.
+        job: The job.
+        seconds: How long to wait at most.
+    """
+    waiting = asyncio.ensure_future(service.desk.wait(job.new.tenant, job.id, seconds))
+    ends = (asyncio.ensure_future(_left(request)), asyncio.ensure_future(service.leaving.wait()))
+    try:
+        await asyncio.wait({waiting, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        found = waiting.result() if waiting.done() else None
+    finally:
+        await _cancelled(waiting, *ends)
+    return found or job
+
+
+async def until_leaving(items: AsyncIterator[Item], leaving: asyncio.Event) -> AsyncGenerator[Item]:
+    """Yield items until they end, or until the service comes to its end."""
+    ending: asyncio.Future[object] = asyncio.ensure_future(leaving.wait())
+    try:
+        while True:
+            step: asyncio.Future[Item] = asyncio.ensure_future(_next(items))
+            try:
+                await asyncio.wait({step, ending}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                if not step.done():
+                    await _cancelled(step)
+            if step.cancelled():
+                return
+            try:
+                item = step.result()
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        await _cancelled(ending)
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()
+
+
+async def _next(items: AsyncIterator[Item]) -> Item:
+    return await anext(items)
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _cancelled(
+    *futures: "asyncio.Future[object] | asyncio.Future[Job | None] | asyncio.Future[Item]",
+) -> None:
+    for future in futures:
+        future.cancel()
+    for future in futures:
+        with suppress(asyncio.CancelledError):
+            await _ended(future)
+
+
+async def _ended(future: Awaitable[object]) -> None:
+    with suppress(Exception):
+        await future
