@@ -27,6 +27,19 @@ Outcome = Final | Literal["released", "lost"]
 _log = logging.getLogger(__name__)
 
 
+def claim(store: Store, worker: str, lease_s: float) -> tuple[Job, EventId] | None:
+    """Claim the next job; return it with the last event that there is of this attempt, or its place 0.
+
+    An attempt that was given back does not count, so that the next one has its number: it goes on from there.
+    """
+    job = store.jobs.claim(worker, lease_s)
+    if job is None:
+        return None
+    start = EventId(job.attempts, 0)
+    told = store.events.after(job.id, start)
+    return job, told[-1].id if told else start
+
+
 @dataclass(frozen=True)
 class Bench:
     """What attempts of one desk share.
@@ -74,9 +87,15 @@ class Attempt:
         job: The job as it was claimed.
     """
 
-    def __init__(self, job: Job, bench: Bench) -> None:
-        """Start nothing yet."""
-        self.job = job
+    def __init__(self, job: Job, last: EventId, bench: Bench) -> None:
+        """Start nothing yet.
+
+        Args:
+            job: The job.
+            last: The last event of this attempt that is in the store; see `claim`.
+            bench: What attempts share.
+        """
+        self.job, self._last = job, last
         self._bench = bench
         self._why: Why | None = None
         self._work: asyncio.Task[Done] | None = None
@@ -114,22 +133,17 @@ class Attempt:
                 feed.leave()
 
     async def _see_through(self, feed: Feed) -> Outcome:
-        telling = await self._begin(feed)
+        telling = self._begin(feed)
         ending = self._refused()
         if ending is None and self._why is None:
             telling.start(self.job.id)
             ending = await self._worked(telling)
         return await self._finish(telling, feed, ending or self._stopped())
 
-    async def _begin(self, feed: Feed) -> Telling:
-        """Return what tells of this attempt; numbers go on where the attempt was given back before."""
-        before = EventId(self.job.attempts, 0)
-        events = self._bench.store.events
-        told = await self._bench.calls.insist(partial(events.after, self.job.id, before), self._give_up)
-        last = told[-1].id if told else before
-        feed.begin(START if last == EventId(1, 0) else last)
-        write = partial(events.append, self._bench.worker, self.job.id)
-        return Telling(last, feed, self._bench.calls, write, partial(self.stop, "lost"))
+    def _begin(self, feed: Feed) -> Telling:
+        feed.begin(START if self._last == EventId(1, 0) else self._last)
+        write = partial(self._bench.store.events.append, self._bench.worker, self.job.id)
+        return Telling(self._last, feed, self._bench.calls, write, partial(self.stop, "lost"))
 
     def _refused(self) -> _Ending | None:
         """Return how a job ends that is not to be worked on, or None."""

@@ -12,7 +12,7 @@ from spatial_agent.services.api.config import Retention, Work
 from spatial_agent.services.store.errors import StoreUnavailableError
 from spatial_agent.services.store.records import FINAL, EventId, Job, JobEvent, JobState, NewJob
 from spatial_agent.services.store.store import Store
-from spatial_agent.services.work.attempt import Attempt, Bench, Outcome
+from spatial_agent.services.work.attempt import Attempt, Bench, Outcome, claim
 from spatial_agent.services.work.feed import Feeds
 from spatial_agent.services.work.following import Following
 from spatial_agent.services.work.job_metrics import JOB_SECONDS, JOB_WAIT_SECONDS, JOBS, JOBS_RUNNING
@@ -79,7 +79,11 @@ class Desk:
             Sweeper(store, self._calls, retention, on_dropped, on_idle_scene) if retention else None
         )
         self._attempts: dict[str, Attempt] = {}
-        self._again: dict[str, Job] = {}
+        self._again: dict[str, tuple[Job, EventId]] = {}
+        # Jobs handed in here that wait, with their tenants: while there are none, and no slot was missing, a
+        # job that was taken up needs no look for the next.
+        self._queued_here: dict[str, str] = {}
+        self._is_backlog = True
         self._handling: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._draining = asyncio.Event()
@@ -160,6 +164,7 @@ class Desk:
             most_of_tenant=most_of_tenant,
         )
         if is_new:
+            self._queued_here[job.id] = new.tenant
             self._wake.set()
         return job, is_new
 
@@ -169,7 +174,7 @@ class Desk:
         Raises:
             StoreUnavailableError: If the store cannot be reached.
         """
-        return await self._following.wait(tenant, job_id, seconds)
+        return await self._following.wait(tenant, job_id, seconds, self._has(tenant, job_id))
 
     async def cancel(self, tenant: str, job_id: str) -> Job | None:
         """Cancel a job and return it as it is then; None where there is none.
@@ -205,31 +210,55 @@ class Desk:
     def _feeds(self) -> Feeds:
         return self._following.feeds
 
+    def _has(self, tenant: str, job_id: str) -> bool:
+        """Return whether a job of a tenant waits or runs here, as far as is known without the store."""
+        attempt = self._attempts.get(job_id)
+        return tenant == (self._queued_here.get(job_id) if attempt is None else attempt.job.new.tenant)
+
     async def _take(self) -> None:
         while not self.is_draining:
             self._wake.clear()
-            job = await self._claim() if self.running < self._work.workers else None
-            if job is not None:
-                self._take_up(job)
+            if self.running < self._work.workers:
+                await self._take_one()
             else:
+                self._is_backlog = True
+            if not self._may_take_more:
                 await pause(self._wake, POLL_S * random.uniform(0.8, 1.2))
 
-    async def _claim(self) -> Job | None:
+    @property
+    def _may_take_more(self) -> bool:
+        return self.running < self._work.workers and (self._is_backlog or bool(self._queued_here))
+
+    async def _take_one(self) -> None:
+        """Take up the next job, if any, and take note of whether more may wait."""
+        queued_before = tuple(self._queued_here)
+        claimed = await self._claim()
+        if claimed is None:
+            # Taken up by others, or behind another of its dialogue, whose end wakes the desk.
+            for job_id in queued_before:
+                self._queued_here.pop(job_id, None)
+            self._is_backlog = False
+            return
+        if self._queued_here.pop(claimed[0].id, None) is None:
+            self._is_backlog = True
+        self._take_up(*claimed)
+
+    async def _claim(self) -> tuple[Job, EventId] | None:
         try:
-            return await self._calls(self._store.jobs.claim, self._worker, self._work.lease_seconds)
+            return await self._calls(claim, self._store, self._worker, self._work.lease_seconds)
         except StoreUnavailableError as error:
             _log.warning("jobs are taken up later: %s", error)
         except Exception:
             _log.exception("no job could be taken up")
         return None
 
-    def _take_up(self, job: Job) -> None:
+    def _take_up(self, job: Job, last: EventId) -> None:
         if job.id in self._attempts:
             # Its lease lapsed while this process stood still: nothing of the earlier attempt counts any more.
             self._attempts[job.id].stop("lost")
-            self._again[job.id] = job
+            self._again[job.id] = (job, last)
             return
-        self._attempts[job.id] = attempt = Attempt(job, self._bench)
+        self._attempts[job.id] = attempt = Attempt(job, last, self._bench)
         if self.is_draining:
             attempt.stop("released")
         task = asyncio.create_task(self._see_through(attempt), name=f"desk: {job.id}")
@@ -246,10 +275,11 @@ class Desk:
         except Exception:
             _log.exception("what came of job %s is not written down; it is taken up anew later", job.id)
         finally:
+            if job.new.session is not None or self.running >= self._work.workers:
+                self._wake.set()
             del self._attempts[job.id]
-            self._wake.set()
         if job.id in self._again:
-            self._take_up(self._again.pop(job.id))
+            self._take_up(*self._again.pop(job.id))
         self._count(job, outcome, time.monotonic() - begun)
         if outcome in FINAL:
             await self._forget(job.id)

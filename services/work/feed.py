@@ -21,7 +21,7 @@ class Feed:
 
     Attributes:
         changed: Set when there is something new, and then replaced: take it before looking.
-        turned: The same, but only when the job was taken up, ended, or moved elsewhere.
+        turned: The same, but only where the job may be over.
         is_live: Whether the job runs in this process.
     """
 
@@ -53,7 +53,7 @@ class Feed:
         self._events.clear()
         self._floor = self._written = floor
         self.is_live = True
-        self._turn()
+        self._change()
 
     def publish(self, event: JobEvent) -> None:
         """Something happened."""

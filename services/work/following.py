@@ -51,10 +51,19 @@ class Following:
             except Exception:
                 _log.exception("what happens in jobs elsewhere could not be read")
 
-    async def wait(self, tenant: str, job_id: str, seconds: float) -> Job | None:
-        """Return a job once it is over, or as it is after so many seconds; None where there is none."""
+    async def wait(self, tenant: str, job_id: str, seconds: float, is_going_on: bool) -> Job | None:
+        """Return a job once it is over, or as it is after so many seconds; None where there is none.
+
+        Args:
+            tenant: Whose job.
+            job_id: Which.
+            seconds: How long to wait.
+            is_going_on: Whether it is known not to be over, so that the store need not be asked.
+        """
         until = asyncio.get_running_loop().time() + seconds
         with self.feeds.open(job_id) as feed:
+            if is_going_on:
+                await pause(feed.turned, seconds)
             while True:
                 turned = feed.turned
                 job = await self._calls(self._store.jobs.job, tenant, job_id)

@@ -52,6 +52,7 @@ class Telling:
         self._text: list[str] = []
         self._gathering: asyncio.TimerHandle | None = None
         self._waiting: list[JobEvent] = []
+        self._later: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
 
@@ -75,6 +76,8 @@ class Telling:
         self._take()
         self._end_text()
         self._closing.set()
+        if self._later is not None:
+            self._later.cancel()
         if self._writing is not None:
             await self._writing
         return self._waiting
@@ -112,19 +115,19 @@ class Telling:
         event = self._next(kind, data)
         self._waiting.append(event)
         self._feed.publish(event)
-        if self._writing is None:
-            self._writing = self._loop.create_task(self._write_batches())
+        if self._writing is None and self._later is None:
+            self._later = self._loop.call_later(WRITE_S, self._begin_to_write)
 
     def _next(self, kind: str, data: Mapping[str, Json]) -> JobEvent:
         self._number += 1
         return JobEvent(EventId(self._attempt, self._number), kind, data)
 
+    def _begin_to_write(self) -> None:
+        self._later, self._writing = None, self._loop.create_task(self._write_batches())
+
     async def _write_batches(self) -> None:
-        wait_s = WRITE_S
         while self._waiting and not self._closing.is_set():
-            await pause(self._closing, wait_s)
-            if not self._closing.is_set():
-                wait_s = WRITE_S if await self._write_batch() else WRITE_AGAIN_S
+            await pause(self._closing, WRITE_S if await self._write_batch() else WRITE_AGAIN_S)
         self._writing = None
 
     async def _write_batch(self) -> bool:
