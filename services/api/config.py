@@ -10,6 +10,8 @@ from spatial_agent.tools.errors import ConfigurationError
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
+#: What this machine calls itself.
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 Hostname = Annotated[str, Field(min_length=1, max_length=255)]
 
 
@@ -64,7 +66,9 @@ class ServiceConfig(_Section):
     (``SPATIAL_AGENT_DATABASE``, ``SPATIAL_AGENT_MODEL_KEY``), API keys from the store.
     """
 
-    host: Hostname = Field("127.0.0.1", description="Address to listen on.")
+    host: #: What this machine calls itself.
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+Hostname = Field("127.0.0.1", description="Address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         8080, description="Port to listen on; 0 for any free one."
     )
@@ -96,9 +100,12 @@ class ServiceConfig(_Section):
     @property
     def needs_keys(self) -> bool:
         """Whether requests need a key."""
-        if self.keys_required is not None:
-            return self.keys_required
-        return self.host not in ("127.0.0.1", "::1", "localhost")
+        return self.beyond_this_machine if self.keys_required is None else self.keys_required
+
+    @property
+    def beyond_this_machine(self) -> bool:
+        """Whether other machines can reach it."""
+        return self.host not in LOOPBACK_HOSTS
 
 
 def read_config(path: Path | None, **overrides: Any) -> ServiceConfig:  # noqa: ANN401 - fields of the config

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from spatial_agent.services.api.config import LOOPBACK_HOSTS
 from spatial_agent.services.api.handlers import error_response
 from spatial_agent.services.api.problems import (
     ForbiddenError,
@@ -20,7 +21,6 @@ from spatial_agent.services.api.problems import (
 if TYPE_CHECKING:
     from spatial_agent.services.api.config import ServiceConfig
 
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -76,7 +76,7 @@ class Limits:
         host = headers.get("host", "")
         if self._hosts and host_name(host) not in self._hosts:
             raise MisdirectedError(
-                f"this service does not answer to the host {host[:100]!r}; the operator lists its names in 'hosts'"
+                f"this service is not {host[:100]!r}; the operator lists the names it answers to in 'hosts'"
             )
         origin = headers.get("origin")
         if self._config.needs_keys or method in _READING or origin is None:
@@ -141,8 +141,8 @@ def allowed_hosts(config: "ServiceConfig") -> frozenset[str]:
 
     On loopback those of this machine, so that no page can reach it under a name of its own (DNS rebinding).
     """
-    is_loopback = config.host in LOOPBACK_HOSTS
-    return frozenset(name.lower() for name in config.hosts) | (LOOPBACK_HOSTS if is_loopback else frozenset())
+    own = frozenset() if config.beyond_this_machine else LOOPBACK_HOSTS
+    return own | {name.lower() for name in config.hosts}
 
 
 def host_name(host: str) -> str:

@@ -66,10 +66,8 @@ class Service:
     async def drain(self) -> None:
         """Take no new work, let running jobs finish as long as the configuration allows, then let go.
 
-        Does nothing the second time.
+        May be called again: all calls end together.
         """
-        if self.phase == "draining":
-            return
         self.phase = "draining"
         await self.desk.drain(self.config.work.drain_seconds)
         self.leaving.set()

@@ -1,9 +1,8 @@
 """Waiting for jobs: no longer than somebody is there who waits, or than the service is."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
-from contextlib import suppress
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, TypeVar
 
 from fastapi import Request
 
@@ -67,16 +66,8 @@ async def _left(request: Request) -> None:
         pass
 
 
-async def _cancelled(
-    *futures: "asyncio.Future[object] | asyncio.Future[Job | None] | asyncio.Future[Item]",
-) -> None:
+async def _cancelled(*futures: "asyncio.Future[Any]") -> None:
+    """Cancel what is not done, and see it end."""
     for future in futures:
         future.cancel()
-    for future in futures:
-        with suppress(asyncio.CancelledError):
-            await _ended(future)
-
-
-async def _ended(future: Awaitable[object]) -> None:
-    with suppress(Exception):
-        await future
+    await asyncio.gather(*futures, return_exceptions=True)
