@@ -66,9 +66,7 @@ class ServiceConfig(_Section):
     (``SPATIAL_AGENT_DATABASE``, ``SPATIAL_AGENT_MODEL_KEY``), API keys from the store.
     """
 
-    host: #: What this machine calls itself.
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-Hostname = Field("127.0.0.1", description="Address to listen on.")
+    host: Hostname = Field("127.0.0.1", description="Address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         8080, description="Port to listen on; 0 for any free one."
     )
