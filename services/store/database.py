@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, bindparam, create_engine, event, func, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from spatial_agent.services.store.columns import SQLITE_CLOCK, PlainText
@@ -47,7 +47,6 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         """Take an engine whose database has all tables; `open` makes one."""
         self.engine = engine
-        self._writing = engine.execution_options(writes=True)
         # SQLite has one writer at a time, and lets the others sleep longer than they need to.
         self._turn = Lock() if self.is_sqlite else None
 
@@ -66,7 +65,8 @@ class Database:
         parsed = _parse(url)
         engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
         try:
-            with _reachable(engine.url):
+            # Also what is no database, takes no such option, or lets nobody make tables.
+            with _reachable(engine.url, wrong=DatabaseError):
                 upgrade(engine)
         except BaseException:
             engine.dispose()
@@ -104,7 +104,10 @@ class Database:
             StoreUnavailableError: If the database cannot be reached, or others write to it for too long.
         """
         turn: AbstractContextManager[object] = self._turn or nullcontext()
-        with _reachable(self.engine.url), turn, self._writing.begin() as connection:
+        with _reachable(self.engine.url), turn, self.engine.begin() as connection:
+            if self.is_sqlite:
+                # One that began by reading would be refused its writes where another wrote in between.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
 
     def serialize(self, connection: Connection, name: str) -> None:
@@ -131,10 +134,10 @@ def _shown(url: URL) -> str:
 
 
 @contextmanager
-def _reachable(url: URL) -> Iterator[None]:
+def _reachable(url: URL, *, wrong: type[DatabaseError] = OperationalError) -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+    except (wrong, InterfaceError, PoolTimeoutError) as error:
         reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
         raise StoreUnavailableError(
             f"expected a database at {_shown(url)} that answers, got {reason!r}; see that it runs and lets"
@@ -155,7 +158,6 @@ def _sqlite(url: URL) -> Engine:
     arguments = {"timeout": BUSY_S, "check_same_thread": False, "isolation_level": None}
     engine = create_engine(url, hide_parameters=True, connect_args=arguments, max_overflow=-1)
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
@@ -180,13 +182,6 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that reads first and writes then would be refused where another wrote in between; one
-    # that only reads needs none.
-    if connection.get_execution_options().get("writes"):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _postgresql(url: URL) -> Engine:

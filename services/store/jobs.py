@@ -3,7 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from spatial_agent.services.store import claims
 from spatial_agent.services.store.columns import now
@@ -51,7 +62,7 @@ _FINISH = (
         jobs.c.id == bindparam("with_id"),
         jobs.c.worker == bindparam("by"),
         in_state(jobs.c.state, "running"),
-        bindparam("attempt").is_(None) | (jobs.c.attempts == bindparam("attempt")),
+        jobs.c.attempts == func.coalesce(bindparam("attempt", type_=Integer), jobs.c.attempts),
     )
     .values(finished=now(), worker=None, leased_until=None, cancelling=False)
     .returning(jobs.c.number, jobs.c.session)

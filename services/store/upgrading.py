@@ -20,9 +20,11 @@ def upgrade(engine: Engine) -> None:
     Raises:
         ConfigurationError: If a newer version of this package has written to the database.
     """
-    with engine.execution_options(writes=True).begin() as connection:
+    with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
+        else:
+            connection.exec_driver_sql("BEGIN EXCLUSIVE")
         with as_file(files("spatial_agent.services.store.migrations")) as folder:
             _upgrade(connection, ScriptDirectory(str(folder)))
 
@@ -30,15 +32,19 @@ def upgrade(engine: Engine) -> None:
 def _upgrade(connection: Connection, scripts: ScriptDirectory) -> None:
     context = MigrationContext.configure(connection)
     current = context.get_current_revision()
-    try:
-        missing = list(scripts.iterate_revisions("head", current or "base"))
-    except CommandError:
-        raise ConfigurationError(
-            f"expected a database of this version of spatial-agent or of an older one, got revision"
-            f" {current!r}, which this version does not know; install the version that wrote it, or a newer one"
-        ) from None
+    _check_known(scripts, current)
     # The newest comes first.
-    for revision in reversed(missing):
+    for revision in reversed(list(scripts.iterate_revisions("head", current or "base"))):
         with Operations.context(context):
             revision.module.upgrade()
         context.stamp(scripts, revision.revision)
+
+
+def _check_known(scripts: ScriptDirectory, current: str | None) -> None:
+    try:
+        scripts.get_revisions(current or "base")
+    except CommandError:
+        raise ConfigurationError(
+            "expected a database of this version of spatial-agent or of an older one, got revision"
+            f" {current!r}; install the version that wrote it, or a newer one"
+        ) from None
