@@ -1,0 +1,74 @@
+"""Measuring a scene that was uploaded: once, by a job, before the first question."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spatial_agent.agent.agent import SpatialAgent
+from spatial_agent.agent.state import LoadedScene
+from spatial_agent.services.api.problems import problem_of
+from spatial_agent.services.pictures import write_scene_folder
+from spatial_agent.services.scene_files.folder import MOST_NOTES, SceneFiles
+from spatial_agent.services.store.records import SceneRecord
+from spatial_agent.services.work.redaction import without_folders
+from spatial_agent.tools.contract import Json
+from spatial_agent.tools.errors import UnmeasurableError
+
+
+async def measure(agent: SpatialAgent, record: SceneRecord, files: SceneFiles) -> Mapping[str, Json]:
+    """Measure a scene, write what others look at, and remember what it is.
+
+    A source in which nothing can be measured is ready all the same: models can look at its frames.
+
+    Args:
+        agent: Measures it.
+        record: The scene.
+        files: Knows where its files are.
+
+    Returns:
+        Its facts: ``kind``, ``frames``, ``measurable``, and for what could be measured ``objects``,
+        ``cameras`` (their numbers), ``scale``, ``up``; ``notes`` and ``artifacts``.
+
+    Raises:
+        SourceError: If its files cannot be read, or are gone.
+        ToolError: If it cannot be measured.
+    """
+    source = files.source(record)
+    await _change(files, record, state="measuring")
+    try:
+        found = await asyncio.to_thread(_measured, agent, source, files.artifacts_folder(record))
+    except Exception as error:
+        problem = without_folders(problem_of(error), (source, files.root))
+        await _change(files, record, state="failed", problem=problem)
+        raise
+    facts = {**record.facts, **without_folders(found, (source, files.root))}
+    await _change(files, record, state="ready", facts=facts, problem=None)
+    return facts
+
+
+def _measured(agent: SpatialAgent, source: Path, artifacts: Path) -> dict[str, Any]:
+    try:
+        loaded = agent.scene(source)
+    except UnmeasurableError as error:
+        frames = agent.frames(source)
+        notes = [*frames.notes, str(error)]
+        return {"measurable": False, "frames": len(frames), "notes": notes[:MOST_NOTES], "artifacts": []}
+    written = write_scene_folder(loaded, artifacts)
+    return _facts(loaded) | {"measurable": True, "artifacts": sorted(path.name for path in written)}
+
+
+def _facts(loaded: LoadedScene) -> dict[str, Any]:
+    scene = loaded.scene
+    return {
+        "frames": 0 if loaded.frames is None else len(loaded.frames),
+        "objects": len(scene.objects),
+        "cameras": len(scene.cameras),
+        "scale": scene.scale,
+        "up": scene.up is not None,
+        "notes": [*scene.notes, *loaded.degraded][:MOST_NOTES],
+    }
+
+
+async def _change(files: SceneFiles, record: SceneRecord, **changes: Any) -> None:  # noqa: ANN401 - of the record
+    await asyncio.to_thread(lambda: files.store.scenes.update(record.tenant, record.id, **changes))

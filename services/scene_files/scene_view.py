@@ -1,0 +1,81 @@
+"""Scenes as documents on the wire."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spatial_agent.services.api.schemas import CameraView, ObjectView, Problem, SceneView
+from spatial_agent.services.store.records import SceneRecord
+from spatial_agent.tools.contract import Json
+
+
+def scene_view(
+    record: SceneRecord, scene: Mapping[str, Any] | None, artifacts: Mapping[str, str]
+) -> SceneView:
+    """Return what callers see of a scene.
+
+    Args:
+        record: The scene.
+        scene: The content of its ``scene.json``, once it has been measured; None in lists.
+        artifacts: Links by name.
+    """
+    facts = record.facts
+    return SceneView(
+        id=record.id,
+        name=record.name,
+        state=record.state,
+        profile=record.profile,
+        created=record.created,
+        bytes=record.bytes,
+        kind=_text(facts.get("kind")),
+        frames=_count(facts.get("frames")),
+        scale=_text(facts.get("scale")),
+        up=facts["up"] if isinstance(facts.get("up"), bool) else None,
+        notes=[str(note) for note in facts.get("notes") or ()],
+        objects=[] if scene is None else [_object(item) for item in scene["objects"]],
+        cameras=[] if scene is None else [_camera(camera) for camera in scene["cameras"]],
+        room=None if scene is None else scene["room"],
+        artifacts=dict(artifacts),
+        problem=None if record.problem is None else Problem.model_validate(record.problem),
+    )
+
+
+def read_scene_json(path: Path) -> Mapping[str, Any] | None:
+    """Return what a ``scene.json`` of ours says; None where there is none (yet)."""
+    try:
+        content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return content
+
+
+def _object(item: Mapping[str, Any]) -> ObjectView:
+    box = item["box"]
+    return ObjectView(
+        id=item["id"],
+        label=item["label"],
+        centre_m=box["centre_m"],
+        size_m=box["extent_m"],
+        rotation=box["world_from_box"],
+        quality=item["score"],
+    )
+
+
+def _camera(camera: Mapping[str, Any]) -> CameraView:
+    return CameraView(
+        index=camera["index"],
+        scene_from_camera=camera["world_from_camera"],
+        width_px=camera["width"],
+        height_px=camera["height"],
+        focal_px=(camera["fx"], camera["fy"]),
+        timestamp_s=camera["time_s"],
+    )
+
+
+def _text(value: Json) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _count(value: Json) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
