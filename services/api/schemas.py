@@ -32,6 +32,17 @@ class Problem(BaseModel):
     instance: str = Field("", description="Id of the request, for the operator's log.")
 
 
+class MaskModel(Wire):
+    """A mask as run lengths, column by column, the first run outside it (COCO's uncompressed RLE)."""
+
+    size: tuple[Annotated[int, Field(ge=1, le=20_000)], Annotated[int, Field(ge=1, le=20_000)]] = Field(
+        description="Height and width of the picture, pixels."
+    )
+    counts: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=200_000)] = Field(
+        description="Pixels of each run."
+    )
+
+
 class RegionModel(Wire):
     """What is marked on a frame, in exactly one of four ways; integers are pixel centres."""
 
@@ -43,6 +54,7 @@ class RegionModel(Wire):
     outline_px: Annotated[list[tuple[Pixel, Pixel]], Field(min_length=3, max_length=1000)] | None = Field(
         None, description="Corners of an outline, pixels."
     )
+    mask: MaskModel | None = None
     label: Annotated[str, Field(min_length=1, max_length=60)] = "region"
 
 
@@ -122,6 +134,7 @@ class CameraView(BaseModel):
     width_px: int
     height_px: int
     focal_px: tuple[float, float]
+    centre_px: tuple[float, float] | None = Field(None, description="Principal point; the middle where None.")
     timestamp_s: float | None = None
 
 
