@@ -10,7 +10,7 @@ from typing import Any
 
 from spatial_agent.services.api.config import Retention, Work
 from spatial_agent.services.store.errors import StoreUnavailableError
-from spatial_agent.services.store.records import FINAL, EventId, Job, JobEvent, JobState, NewJob
+from spatial_agent.services.store.records import FINAL, EventId, Job, JobEvent, JobKind, JobState, NewJob
 from spatial_agent.services.store.store import Store
 from spatial_agent.services.work.attempt import Attempt, Bench, Outcome, claim
 from spatial_agent.services.work.feed import Feeds
@@ -267,9 +267,9 @@ class Desk:
 
     async def _see_through(self, attempt: Attempt) -> None:
         job, begun = attempt.job, time.monotonic()
-        self._meter.level(JOBS_RUNNING, {}, self.running)
         outcome: Outcome = "lost"
         try:
+            self._count_running(job.new.kind)
             with self._feeds.open(job.id) as feed:
                 outcome = await attempt.run(feed)
         except Exception:
@@ -295,9 +295,13 @@ class Desk:
         kind = {"kind": job.new.kind}
         self._meter.count(JOBS, kind | {"outcome": outcome})
         self._meter.duration(JOB_SECONDS, kind, seconds)
-        self._meter.level(JOBS_RUNNING, {}, self.running)
         if job.attempts == 1 and job.started is not None:
             self._meter.duration(JOB_WAIT_SECONDS, kind, max(0.0, job.started - job.created))
+        self._count_running(job.new.kind)
+
+    def _count_running(self, kind: JobKind) -> None:
+        running = sum(attempt.job.new.kind == kind for attempt in self._attempts.values())
+        self._meter.level(JOBS_RUNNING, {"kind": kind}, running)
 
     async def _beat(self) -> None:
         """Show that the jobs here are alive; notice which are cancelled, and which others took over."""

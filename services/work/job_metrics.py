@@ -11,5 +11,5 @@ JOB_METRICS = (
     Metric(JOBS, "counter", "Jobs that were taken up, by how that ended.", ("kind", "outcome")),
     Metric(JOB_SECONDS, "histogram", "Time from taking a job up to its end.", ("kind",), SECONDS),
     Metric(JOB_WAIT_SECONDS, "histogram", "Time a new job waited to be taken up.", ("kind",), SECONDS),
-    Metric(JOBS_RUNNING, "gauge", "Jobs that run in this process.", ()),
+    Metric(JOBS_RUNNING, "gauge", "Jobs that run in this process.", ("kind",)),
 )
