@@ -98,7 +98,8 @@ class PrometheusMeter:
                 f"{name}: expected the labels {', '.join(metric.labels)}, got {', '.join(labels) or 'none'}"
             )
         bounded = {label: self._bounded(name, label, labels[label]) for label in metric.labels}
-        return self._series[name].labels(**bounded)
+        # Prometheus takes no empty set of labels.
+        return self._series[name].labels(**bounded) if bounded else self._series[name]
 
     def _bounded(self, name: str, label: str, value: str) -> str:
         if label == "tool" and self._tools is not None:

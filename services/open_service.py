@@ -1,7 +1,5 @@
 """What of the service is wired to what: the one place where it is put together."""
 
-import os
-import socket
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +16,7 @@ from spatial_agent.services.store.store import Store
 from spatial_agent.services.work.agents import Agents
 from spatial_agent.services.work.desk import Desk
 from spatial_agent.services.work.runs import AgentRuns
+from spatial_agent.services.work.slots import Slot
 from spatial_agent.tools.metering import Meter
 
 
@@ -34,6 +33,7 @@ def open_service(config: ServiceConfig | None = None, settings: Settings | None 
     config, settings = config or ServiceConfig(), settings or Settings()
     folder = (config.folder or settings.service_folder).expanduser().absolute()
     folder.mkdir(parents=True, exist_ok=True)
+    slot = Slot(folder)
     store = open_store(settings, folder)
     meter = service_meter()
     agents = Agents(config.profiles, _open_one(config, settings, folder, meter))
@@ -42,11 +42,13 @@ def open_service(config: ServiceConfig | None = None, settings: Settings | None 
     desk = Desk(
         store,
         runs,
-        name=f"{socket.gethostname()}-{os.getpid()}",
+        name=slot.name,
         work=config.work,
         problem_of=problem_of,
         meter=meter,
         retention=config.retention,
+        on_dropped=runs.drop,
+        on_idle_scene=scenes.remove,
     )
     return Service(
         config=config,
@@ -57,6 +59,7 @@ def open_service(config: ServiceConfig | None = None, settings: Settings | None 
         scenes=scenes,
         meter=meter,
         version=version("spatial-reasoning-agent"),
+        slot=slot,
     )
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from spatial_agent.services.store.store import Store
     from spatial_agent.services.work.agents import Agents
     from spatial_agent.services.work.desk import Desk
+    from spatial_agent.services.work.slots import Slot
 
 Phase = Literal["starting", "ok", "draining"]
 
@@ -30,6 +31,7 @@ class Service:
         scenes: The files of scenes.
         meter: Where its numbers go.
         version: Of this package.
+        slot: Its place among the servers that share its folder.
         phase: Whether it can be given work.
         leaving: Set once streams and waiting requests should come to an end.
     """
@@ -42,6 +44,7 @@ class Service:
     scenes: "SceneFiles"
     meter: "PrometheusMeter"
     version: str
+    slot: "Slot | None" = None
     phase: Phase = "starting"
     leaving: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
@@ -77,6 +80,8 @@ class Service:
         await self.drain()
         await asyncio.to_thread(self.agents.close)
         await asyncio.to_thread(self.store.close)
+        if self.slot is not None:
+            self.slot.close()
 
 
 def _depth(folder: Path) -> int:

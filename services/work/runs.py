@@ -78,6 +78,13 @@ class AgentRuns:
         with suppress(ConfigurationError):
             await (await self._agent(None)).drop(job_id)
 
+    async def drop(self, job_ids: Sequence[str]) -> None:
+        """Remove the traces of jobs that are kept no longer."""
+        with suppress(ConfigurationError):
+            agent = await self._agent(None)
+            for job_id in job_ids:
+                agent.trace_path(job_id).unlink(missing_ok=True)
+
     async def _scene(self, job: Job) -> SceneRecord:
         record = await asyncio.to_thread(self._store.scenes.scene, job.new.tenant, job.new.scene)
         if record is None:
