@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from spatial_agent.services.cli_errors import Exit, reported_errors
+from spatial_agent.services.cli_keys import keys_app
+from spatial_agent.services.cli_mcp import mcp_command
 from spatial_agent.services.cli_models import models_app
 from spatial_agent.services.cli_options import (
     AddressOption,
@@ -25,6 +27,7 @@ from spatial_agent.services.cli_options import (
 )
 from spatial_agent.services.cli_programs import run_command
 from spatial_agent.services.cli_regions import read_region
+from spatial_agent.services.cli_serve import serve_command
 from spatial_agent.services.cli_talking import chat_command, series_command
 from spatial_agent.services.cli_tools import tools_app
 from spatial_agent.tools.errors import SourceError
@@ -41,6 +44,9 @@ app.add_typer(scene_app, name="scene")
 app.add_typer(tools_app, name="tools")
 app.add_typer(models_app, name="models")
 app.add_typer(trace_app, name="trace")
+app.add_typer(keys_app, name="keys")
+app.command("serve")(serve_command)
+app.command("mcp")(mcp_command)
 app.command("run")(run_command)
 app.command("series")(series_command)
 app.command("chat")(chat_command)
