@@ -83,12 +83,18 @@ class Address:
 def address_of(url: str | None, key: str | None) -> Address:
     """Return the service that is meant: what is given, else what the settings say.
 
+    The key of the settings goes to the address of the settings alone, where they have one.
+
     Raises:
         ConfigurationError: If the address or the key is none.
     """
-    from spatial_agent.services.settings import client_key, client_url
+    from spatial_agent.services.settings import DEFAULT_API_URL, Settings
 
-    return Address(url or client_url(), key or client_key())
+    settings = Settings()
+    usual = Address(settings.api_url)
+    address = Address(url or usual.url, key)
+    is_known = usual.url in (address.url, DEFAULT_API_URL)
+    return replace(address, key=settings.api_key) if key is None and is_known else address
 
 
 def started(http: httpx.Client | httpx.AsyncClient, request: Request, content: Content) -> httpx.Request:

@@ -1,11 +1,11 @@
 """How often and how soon something is tried again, and how long it may take."""
 
 import math
-import random
 import time
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from random import Random
 
 import anyio
 
@@ -62,7 +62,7 @@ class Pace:
     retries: Retries = field(default_factory=Retries)
     timeout_s: float = 30.0
     clock: Clock = field(default_factory=Clock)
-    random: random.Random = field(default_factory=random.Random, repr=False)
+    random: Random = field(default_factory=Random, repr=False)
 
     def pause_s(self, failures: int, asked_s: float | None = None) -> float | None:
         """Return how long to wait after so many failures, seconds; None to give up.

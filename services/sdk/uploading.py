@@ -36,15 +36,11 @@ class Upload:
         paths: A folder, or files.
         name: What to call the scene.
         profile: Which experts measure it; the service's first where None.
-        resumable_bytes: From this size on it is resumable, bytes.
-        chunk_bytes: Bytes that are sent in one go where it is resumable.
     """
 
     paths: tuple[Path, ...]
     name: str
     profile: str | None = None
-    resumable_bytes: int = RESUMABLE_BYTES
-    chunk_bytes: int = CHUNK_BYTES
 
     @property
     def fields(self) -> dict[str, str]:
@@ -70,13 +66,13 @@ def uploaded(pace: Pace, upload: Upload, progress: Progress | None) -> Plan[Scen
     """
     files = yield Work(partial(source_files, upload.paths))
     tell = progress or (lambda _sent, _total: None)
-    if sum(file.size for file in files) < upload.resumable_bytes:
+    if sum(file.size for file in files) < RESUMABLE_BYTES:
         kind, body = multipart(files, upload.fields)
         return (yield from _sent_whole(pace, kind, body, tell))
     single = files[0] if len(files) == 1 else None
     body = archive(files) if single is None else Payload([single])
     file_name = f"{upload.name}.tar" if single is None else single.name
-    id = yield from _Resumable(pace, body, upload.chunk_bytes, tell).sent(file_name)
+    id = yield from _Resumable(pace, body, tell).sent(file_name)
     fields = upload.fields | {"upload": id}
     return (yield from referred(pace, SceneReference.model_validate(fields)))
 
@@ -111,10 +107,9 @@ def _sent_whole(pace: Pace, kind: str, body: Payload, tell: Progress) -> Plan[Sc
 class _Resumable:
     """One resumable upload; how far it got is asked of the service whenever the connection broke."""
 
-    def __init__(self, pace: Pace, body: Payload, chunk_bytes: int, tell: Progress) -> None:
+    def __init__(self, pace: Pace, body: Payload, tell: Progress) -> None:
         self._pace = pace
         self._body = body
-        self._chunk_bytes = chunk_bytes
         self._tell = tell
         self._offset = 0
         self._failures = 0
@@ -124,7 +119,7 @@ class _Resumable:
         id = yield from self._created(file_name)
         self._tell(0, self._body.length)
         while self._offset < self._body.length:
-            chunk = yield Work(partial(self._body.read, self._offset, self._chunk_bytes))
+            chunk = yield Work(partial(self._body.read, self._offset, CHUNK_BYTES))
             request = self._patch(id, chunk)
             try:
                 reply = yield Send(request)
