@@ -103,8 +103,11 @@ def content_of(answer: Answer, shape: AnswerShape) -> str:
     """
     if shape.wrap == "json":
         return json.dumps(answer.to_json(), ensure_ascii=False)
-    if answer.abstained or (shape.wrap == "none" and not shape.is_short):
+    if shape.wrap == "none" and not shape.is_short:
         return answer.text
+    if answer.abstained:
+        # Harnesses take what follows "answer:" for the letter of an option.
+        return f"No answer ({answer.reason or answer.text})"
     short = short_of(answer)
     if shape.wrap == "line":
         return f"ANSWER: {short}"
