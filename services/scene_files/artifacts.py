@@ -2,12 +2,12 @@
 
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
 from PIL import Image
 
-from spatial_agent.services.scene_files.folder import SceneFiles
 from spatial_agent.services.store.records import SceneRecord
 from spatial_agent.tools.errors import SourceError
 from spatial_agent.tools.scene import FrameSet
@@ -38,20 +38,24 @@ class NoSuchArtifactError(SourceError):
 class Artifacts:
     """Finds or makes what is given out of scenes; safe to use from several threads."""
 
-    def __init__(self, files: SceneFiles) -> None:
+    def __init__(
+        self, folder_of: Callable[[SceneRecord], Path], source_of: Callable[[SceneRecord], Path]
+    ) -> None:
         """Give out what is in the folders of scenes.
 
         Args:
-            files: Knows where they are.
+            folder_of: Says where a scene's artifacts are.
+            source_of: Says where its files are.
         """
-        self._files = files
+        self._folder_of = folder_of
+        self._source_of = source_of
         self._opened: OrderedDict[str, FrameSet] = OrderedDict()
         self._opening = Lock()
         self._decoding = Lock()
 
     def names(self, record: SceneRecord) -> list[str]:
         """Return the names of what has been made of a scene, without its frames."""
-        folder = self._files.artifacts_folder(record)
+        folder = self._folder_of(record)
         return [name for name in MEDIA_TYPES if (folder / name).is_file()]
 
     def artifact(self, record: SceneRecord, name: str) -> tuple[Path | bytes, str]:
@@ -66,7 +70,7 @@ class Artifacts:
             SourceError: If the frame cannot be decoded.
         """
         if name in MEDIA_TYPES:
-            path = self._files.artifacts_folder(record) / name
+            path = self._folder_of(record) / name
             if path.is_file():
                 return path, MEDIA_TYPES[name]
         match = FRAME.fullmatch(name)
@@ -81,7 +85,7 @@ class Artifacts:
             self._opened.pop(record.id, None)
 
     def _frame(self, record: SceneRecord, index: int) -> Path | bytes:
-        folder = self._files.artifacts_folder(record) / "frames"
+        folder = self._folder_of(record) / "frames"
         path = folder / f"{index}.jpg"
         if path.is_file():
             return path
@@ -114,7 +118,7 @@ class Artifacts:
         # The lock is held while opening: asked for many frames at once, a recording is read once.
         with self._opening:
             if record.id not in self._opened:
-                self._opened[record.id] = open_source(self._files.source(record))
+                self._opened[record.id] = open_source(self._source_of(record))
             self._opened.move_to_end(record.id)
             while len(self._opened) > MOST_OPEN:
                 self._opened.popitem(last=False)

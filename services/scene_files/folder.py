@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 
 from spatial_agent.services.api.config import Limits
+from spatial_agent.services.scene_files.artifacts import Artifacts
 from spatial_agent.services.scene_files.receiving import Part, Receiver, Staged
 from spatial_agent.services.scene_files.resumable import ResumableUploads
 from spatial_agent.services.scene_files.room import InFlight, no_room
@@ -39,6 +40,7 @@ class SceneFiles:
         root: The folder, without links in it.
         store: Knows the scenes.
         limits: What one scene may bring.
+        artifacts: What is given out of scenes.
         uploads: The resumable uploads.
     """
 
@@ -54,6 +56,7 @@ class SceneFiles:
         self.root = root.resolve()
         self.store = store
         self.limits = limits
+        self.artifacts = Artifacts(self.artifacts_folder, self.source)
         self.uploads = ResumableUploads(self.root / "uploads", store, limits)
         self._in_flight = InFlight()
         self._keeping = Lock()
@@ -327,6 +330,7 @@ class SceneFiles:
 
     def _remove(self, record: SceneRecord) -> bool:
         found = self.store.scenes.remove(record.tenant, record.id)
+        self.artifacts.forget(record)
         leaving = self.root / INCOMING / new_id("out")
         leaving.parent.mkdir(exist_ok=True)
         with suppress(FileNotFoundError):

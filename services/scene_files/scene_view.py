@@ -32,7 +32,7 @@ def scene_view(
         frames=_count(facts.get("frames")),
         scale=_text(facts.get("scale")),
         up=facts["up"] if isinstance(facts.get("up"), bool) else None,
-        notes=[str(note) for note in facts.get("notes") or ()],
+        notes=_notes(facts),
         objects=[] if scene is None else [_object(item) for item in scene["objects"]],
         cameras=[] if scene is None else [_camera(camera) for camera in scene["cameras"]],
         room=None if scene is None else scene["room"],
@@ -71,6 +71,14 @@ def _camera(camera: Mapping[str, Any]) -> CameraView:
         focal_px=(camera["fx"], camera["fy"]),
         timestamp_s=camera["time_s"],
     )
+
+
+def _notes(facts: Mapping[str, Json]) -> list[str]:
+    told = facts.get("notes")
+    notes = [str(note) for note in told] if isinstance(told, list) else []
+    if count := _count(facts.get("left_out")):
+        notes.append(f"{count} file(s) were left out: nothing here opens them.")
+    return notes
 
 
 def _text(value: Json) -> str | None:
