@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
+from typing import TypeVar
 
 from spatial_agent.services.api.event_json import LAST
 from spatial_agent.services.store.errors import StoreUnavailableError
@@ -11,6 +12,9 @@ from spatial_agent.services.store.records import FINAL, EventId, Job, JobEvent
 from spatial_agent.services.store.store import Store
 from spatial_agent.services.work.feed import START, Feed, Feeds
 from spatial_agent.services.work.store_calls import StoreCalls, pause
+from spatial_agent.tools.errors import StoppedError
+
+Result = TypeVar("Result")
 
 _log = logging.getLogger(__name__)
 #: Seconds between looks at the store for what happens in jobs that are followed here and run elsewhere.
@@ -79,8 +83,8 @@ class Following:
             return
         with self.feeds.open(job_id) as feed:
             while not self._closing.is_set():
-                changed, events = feed.changed, feed.after(place)
-                floor = None if events is not None else feed.floor
+                changed, floor = feed.changed, feed.floor
+                events = feed.after(place)
                 if events is None:
                     events = await self._stored(tenant, job_id, place, feed)
                 if events is None:
@@ -90,21 +94,30 @@ class Following:
                     yield event
                     if event.kind in LAST:
                         return
-                if not events and floor is None:
+                if not events and floor is not None and place < floor:
+                    place = floor
+                elif not events:
                     await changed.wait()
-                elif not events and floor is not None:
-                    place = max(place, floor)
 
     async def _stored(self, tenant: str, job_id: str, place: EventId, feed: Feed) -> list[JobEvent] | None:
         """Return the stored events after a place, or None where there are none and will be none."""
-        job = None if feed.is_live else await self._job(tenant, job_id)
-        may_go_on = feed.is_live or (job is not None and job.state not in FINAL)
-        read = partial(self._store.events.after, job_id, place)
-        events = await self._calls.insist(read, self._closing)
+        may_go_on = feed.is_live or await self._is_going_on(tenant, job_id)
+        events = await self._read(partial(self._store.events.after, job_id, place))
         return events if events or may_go_on else None
 
+    async def _is_going_on(self, tenant: str, job_id: str) -> bool:
+        job = await self._job(tenant, job_id)
+        return job is not None and job.state not in FINAL
+
     async def _job(self, tenant: str, job_id: str) -> Job | None:
-        return await self._calls.insist(partial(self._store.jobs.job, tenant, job_id), self._closing)
+        return await self._read(partial(self._store.jobs.job, tenant, job_id))
+
+    async def _read(self, call: Callable[[], Result]) -> Result | None:
+        """Return what is in the store, or None where this server has shut down meanwhile."""
+        try:
+            return await self._calls.insist(call, self._closing)
+        except StoppedError:
+            return None
 
     async def _look_once(self) -> None:
         if followed := self.feeds.elsewhere():
