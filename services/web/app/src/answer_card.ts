@@ -23,7 +23,7 @@ function conclusion(asked: QuestionView, answer: Answer): Node[] {
   const value = valueText(answer);
   const said = answer.choice === null ? (answer.text === value ? null : answer.text) : chosenText(asked, answer.choice);
   return [
-    el("p", { class: "answer-kind" }, DECIDED[answer.decided_by]),
+    el("p", {}, el("span", { class: "badge badge-strong" }, DECIDED[answer.decided_by])),
     el(
       "p",
       { class: value.length > 18 ? "answer-value answer-words" : "answer-value" },
@@ -38,7 +38,7 @@ function conclusion(asked: QuestionView, answer: Answer): Node[] {
 
 function refusal(answer: Answer): Node[] {
   return [
-    el("p", { class: "answer-kind" }, "No answer"),
+    el("p", {}, el("span", { class: "badge badge-weak" }, "No answer")),
     el("p", { class: "answer-text" }, answer.reason ?? answer.text),
   ];
 }

@@ -58,6 +58,11 @@ export class Composer {
     );
   }
 
+  /** Take less room: something has been asked. */
+  compact(): void {
+    this.element.classList.add("composer-compact");
+  }
+
   private addOption(): void {
     const place = this.options.children.length;
     if (place >= MOST_OPTIONS) return;

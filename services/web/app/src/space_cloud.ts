@@ -7,7 +7,7 @@ import type { SceneView } from "./wire";
 /** More points than this make phones slow; an even subset is drawn. */
 const MOST_POINTS = 200_000;
 const CLOUD = "cloud.ply";
-const POINT_M = 0.022;
+const POINT_M = 0.03;
 const GREY = 0x9a9a9a;
 
 /** Return the fused points of a scene, or null where it has none. */

@@ -16,7 +16,6 @@ import {
 } from "three";
 
 import { outlineOf } from "./geometry";
-import { OBSERVER } from "./palette";
 import { axis } from "./space_bounds";
 import type { CameraView, ObjectView, SceneView } from "./wire";
 
@@ -25,6 +24,7 @@ const LINE_OPACITY: Record<Look, number> = { plain: 0.9, strong: 1, faint: 0.18 
 const FACE_OPACITY: Record<Look, number> = { plain: 0, strong: 0.22, faint: 0 };
 const CAMERA_M = 0.2;
 const NEUTRAL = 0x8a8f98;
+const CAMERA = 0x4a86e0;
 
 /** Return the box around an object. */
 export function boxOf(item: ObjectView, colour: string, look: Look): Object3D {
@@ -46,7 +46,7 @@ export function boxOf(item: ObjectView, colour: string, look: Look): Object3D {
 /** Return all cameras as small pyramids that open where they look. */
 export function camerasOf(cameras: CameraView[]): Object3D {
   const points = cameras.flatMap(pyramid);
-  const material = new LineBasicMaterial({ color: OBSERVER, transparent: true, opacity: 0.65 });
+  const material = new LineBasicMaterial({ color: CAMERA, transparent: true, opacity: 0.8 });
   return new LineSegments(new BufferGeometry().setFromPoints(points), material);
 }
 
@@ -61,6 +61,15 @@ function pyramid(camera: CameraView): Vector3[] {
       .addScaledVector(axis(pose, 1), ((y * camera.height_px) / 2 / camera.focal_px[1]) * CAMERA_M);
   const rim = [corner(-1, -1), corner(1, -1), corner(1, 1), corner(-1, 1)];
   return rim.flatMap((here, place) => [at, here, here, rim[(place + 1) % rim.length]!]);
+}
+
+/** Free what an object holds on the graphics card. */
+export function discard(object: Object3D): void {
+  object.traverse((part) => {
+    if (!(part instanceof Mesh || part instanceof LineSegments)) return;
+    part.geometry.dispose();
+    for (const material of [part.material].flat()) material.dispose();
+  });
 }
 
 /** Return the outline of the floor, where it is known. */

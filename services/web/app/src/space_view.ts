@@ -1,6 +1,6 @@
 // The scene in 3D: its points, its objects' boxes, its cameras, and what was measured. Drawn when it changes.
 
-import { PerspectiveCamera, Plane, Scene, Sphere, Vector3, WebGLRenderer, type Object3D, type Points } from "three";
+import { PerspectiveCamera, Scene, Sphere, Vector3, WebGLRenderer, type Object3D, type Points } from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 
 import { button, el } from "./dom";
@@ -10,7 +10,8 @@ import type { Service } from "./service";
 import { loadCloud } from "./space_cloud";
 import { Labels, type Label } from "./space_labels";
 import { boundsOf, upOf } from "./space_bounds";
-import { boxOf, camerasOf, outlineLine } from "./space_parts";
+import { boxOf, camerasOf, discard, outlineLine } from "./space_parts";
+import { Openings } from "./space_openings";
 import { marksOf } from "./space_marks";
 import type { Evidence, SceneView } from "./wire";
 
@@ -25,6 +26,7 @@ type Layer = (typeof LAYERS)[number];
 
 export class SpaceView {
   readonly element = el("div", { class: "space", "data-state": "loading" });
+  private readonly stage = el("div", { class: "space-stage" });
   private readonly canvas = el("canvas", { class: "space-canvas", tabindex: 0, role: "img" });
   private readonly labels = new Labels();
   private readonly renderer: WebGLRenderer;
@@ -38,6 +40,7 @@ export class SpaceView {
   private boxes: Object3D[] = [];
   private marks: Object3D[] = [];
   private cloud: Points | null = null;
+  private openings: Openings | null = null;
   private evidence: Evidence[] = [];
   private readonly frusta: Object3D;
   private wanted = 0;
@@ -58,8 +61,9 @@ export class SpaceView {
     this.frusta = camerasOf(scene.cameras);
     this.world.add(this.frusta, ...outlineLine(scene));
     this.canvas.addEventListener("keydown", (event) => this.byKey(event));
-    this.element.append(this.canvas, this.labels.element, this.toolbar());
-    this.sizes.observe(this.element);
+    this.stage.append(this.canvas, this.labels.element);
+    this.element.append(this.stage, this.toolbar());
+    this.sizes.observe(this.stage);
     this.look();
     this.rebuild();
     void this.loadPoints();
@@ -82,8 +86,7 @@ export class SpaceView {
     try {
       this.cloud = await loadCloud(this.service, this.scene);
       if (this.cloud !== null) {
-        const ceiling = this.ceiling();
-        if (ceiling !== null) this.cloud.material = cut(this.cloud, ceiling);
+        this.openings = new Openings(this.cloud, this.scene);
         this.world.add(this.cloud);
       }
       this.element.dataset["state"] = "ready";
@@ -94,16 +97,10 @@ export class SpaceView {
     this.show();
   }
 
-  /** Return the plane under which points are drawn, so that one can look into a room from above. */
-  private ceiling(): Plane | null {
-    if (this.scene.up === false || this.cloud === null) return null;
-    const box = this.cloud.geometry.boundingBox;
-    if (box === null || box.max.z - box.min.z < 1.8) return null;
-    return new Plane(new Vector3(0, 0, -1), box.max.z - 0.15);
-  }
-
   private rebuild(): void {
-    this.world.remove(...this.boxes, ...this.marks);
+    const before = [...this.boxes, ...this.marks];
+    this.world.remove(...before);
+    before.forEach(discard);
     const strong = new Set(this.evidence.flatMap(({ objects }) => objects));
     this.boxes = this.scene.objects.map((item, place) =>
       boxOf(item, objectColour(place), strong.size === 0 ? "plain" : strong.has(item.id) ? "strong" : "faint"),
@@ -146,14 +143,15 @@ export class SpaceView {
   private draw(): void {
     cancelAnimationFrame(this.wanted);
     this.wanted = requestAnimationFrame(() => {
+      this.openings?.towards(this.camera.position);
       this.renderer.render(this.world, this.camera);
-      this.labels.place(this.camera, this.element.clientWidth, this.element.clientHeight);
+      this.labels.place(this.camera, this.stage.clientWidth, this.stage.clientHeight);
       this.element.dataset["drawn"] = String(Number(this.element.dataset["drawn"] ?? 0) + 1);
     });
   }
 
   private resize(): void {
-    const { clientWidth: width, clientHeight: height } = this.element;
+    const { clientWidth: width, clientHeight: height } = this.stage;
     if (width === 0 || height === 0) return;
     this.camera.aspect = width / height;
     this.camera.updateProjectionMatrix();
@@ -230,10 +228,4 @@ export class SpaceView {
       ),
     );
   }
-}
-
-function cut(cloud: Points, plane: Plane): Points["material"] {
-  const material = Array.isArray(cloud.material) ? cloud.material[0]! : cloud.material;
-  material.clippingPlanes = [plane];
-  return material;
 }

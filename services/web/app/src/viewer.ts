@@ -1,6 +1,7 @@
-// The scene in three ways: in 3D, from above, and as the marked frame of an answer.
+// The scene in four ways: in 3D, from above, in its frames, and as the picture of an answer.
 
 import { el, fill } from "./dom";
+import { FramesView } from "./frames_view";
 import { MapView } from "./map_view";
 import { problemNotice } from "./notices";
 import { asProblem } from "./problems";
@@ -8,9 +9,9 @@ import type { Service } from "./service";
 import type { SpaceView } from "./space_view";
 import type { Evidence, SceneView } from "./wire";
 
-const TABS = ["space", "map", "picture"] as const;
+const TABS = ["space", "map", "frames", "picture"] as const;
 type Tab = (typeof TABS)[number];
-const NAMES: Record<Tab, string> = { space: "3D", map: "Map", picture: "Frame" };
+const NAMES: Record<Tab, string> = { space: "3D", map: "Map", frames: "Frames", picture: "Picture" };
 
 export class Viewer {
   readonly element = el("section", { class: "viewer", "aria-label": "The scene" });
@@ -19,6 +20,7 @@ export class Viewer {
   private readonly waiting = el("div", { class: "viewer-wait" }, el("p", { class: "faint" }, "Loading…"));
   private readonly map = new MapView();
   private space: SpaceView | null = null;
+  private frames: FramesView | null = null;
   private scene: SceneView | null = null;
   private evidence: Evidence[] = [];
   private pictured: string | null = null;
@@ -34,6 +36,7 @@ export class Viewer {
   close(): void {
     this.closed = true;
     this.space?.close();
+    this.frames?.close();
     this.release();
   }
 
@@ -48,6 +51,9 @@ export class Viewer {
     this.waiting.remove();
     this.element.classList.add("viewer-ready");
     this.map.open(scene);
+    this.frames = new FramesView(this.service, scene);
+    this.panels.get("frames")?.append(this.frames.element);
+    if (this.tabs.get("frames")?.getAttribute("aria-selected") === "true") this.frames.show();
     void this.openSpace(scene);
   }
 
@@ -56,6 +62,7 @@ export class Viewer {
     this.evidence = evidence;
     this.map.focus(evidence);
     this.space?.focus(evidence);
+    this.frames?.focus(evidence);
   }
 
   /** Show the picture of an answer, or none. */
@@ -83,7 +90,7 @@ export class Viewer {
 
   private noPicture(): void {
     this.release();
-    const words = "Ask a question to see the frame that shows its answer best.";
+    const words = "Ask a question to get a picture of its answer: the best frame beside the map.";
     this.panels.get("picture")?.replaceChildren(el("p", { class: "viewer-empty faint" }, words));
   }
 
@@ -151,5 +158,6 @@ export class Viewer {
       this.tabs.get(tab)?.setAttribute("tabindex", on ? "0" : "-1");
       this.panels.get(tab)?.toggleAttribute("hidden", !on);
     }
+    if (chosen === "frames") this.frames?.show();
   }
 }

@@ -112,11 +112,14 @@ export interface CameraView {
   width_px: number;
   height_px: number;
   focal_px: [number, number];
+  centre_px?: [number, number] | null;
 }
 
 export interface Room {
   polygon_m?: number[][] | null;
   area_m2?: number | null;
+  area_low_m2?: number | null;
+  area_high_m2?: number | null;
 }
 
 export interface SceneView {

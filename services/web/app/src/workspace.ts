@@ -7,7 +7,7 @@ import { History } from "./history";
 import { announcer, problemNotice } from "./notices";
 import { asProblem, ServiceError } from "./problems";
 import { QuestionPanel } from "./question_panel";
-import { counted } from "./quantities";
+import { counted, marginText, measured, valueText } from "./quantities";
 import { addressOf, type Route } from "./routes";
 import type { Service } from "./service";
 import { suggestions } from "./suggestions";
@@ -15,6 +15,8 @@ import { Viewer } from "./viewer";
 import type { QuestionView, SceneView, SessionView } from "./wire";
 
 const POLL_MS = 700;
+/** Answers that begin below this share of the window are scrolled to. */
+const FOLD = 0.75;
 
 export class Workspace {
   readonly element = el("div", { class: "workspace" });
@@ -116,9 +118,7 @@ export class Workspace {
     fill(this.trouble);
     this.composer.enabled = false;
     try {
-      const session = await this.session(this.scene.id);
-      const request = { question, options, session };
-      const asked = await this.service.post<QuestionView>("v1/questions", request, { "Idempotency-Key": token() });
+      const asked = await this.submit(this.scene.id, question, options);
       this.history?.put(asked);
       location.hash = addressOf({ kind: "question", id: asked.id });
     } catch (error) {
@@ -128,20 +128,30 @@ export class Workspace {
     }
   }
 
-  /** Return the dialogue of this tab about the scene, so that "and the chair?" goes on with what was asked. */
-  private async session(scene: string): Promise<string> {
+  /** Ask within the dialogue of this tab about the scene: "and the chair?" goes on with what was asked. */
+  private async submit(scene: string, question: string, options: string[]): Promise<QuestionView> {
     const place = `spatial-agent.session.${scene}`;
     const known = sessionStorage.getItem(place);
-    if (known !== null) return known;
-    const { id } = await this.service.post<SessionView>("v1/sessions", { scene });
-    sessionStorage.setItem(place, id);
-    return id;
+    const session = known ?? (await this.service.post<SessionView>("v1/sessions", { scene })).id;
+    sessionStorage.setItem(place, session);
+    try {
+      const request = { question, options, session };
+      return await this.service.post<QuestionView>("v1/questions", request, { "Idempotency-Key": token() });
+    } catch (error) {
+      // A dialogue that has been forgotten is begun anew.
+      if (known === null || !(error instanceof ServiceError) || error.status !== 404) throw error;
+      sessionStorage.removeItem(place);
+      return this.submit(scene, question, options);
+    }
   }
 
   private async choose(question: QuestionView): Promise<void> {
     this.history?.choose(question.id);
+    this.composer.compact();
     this.viewer.picture(null);
-    await this.panel.show(question);
+    const shown = this.panel.show(question);
+    if (this.panel.element.getBoundingClientRect().top > window.innerHeight * FOLD) this.panel.element.scrollIntoView();
+    await shown;
   }
 
   private ended(question: QuestionView): void {
@@ -158,14 +168,20 @@ export class Workspace {
 }
 
 function factsOf(scene: SceneView): string {
-  const area = scene.room?.area_m2;
   const parts = [
     scene.frames !== null && counted(scene.frames, "frame"),
     scene.state === "ready" && counted(scene.objects.length, "object"),
-    area != null && `${area.toFixed(1)} m² of floor`,
+    floorText(scene),
     scene.scale === "relative" && "no absolute scale",
   ];
   return parts.filter(Boolean).join(" · ");
+}
+
+function floorText(scene: SceneView): string {
+  const { area_m2: area, area_low_m2: low, area_high_m2: high } = scene.room ?? {};
+  if (area == null) return "";
+  const floor = measured(area, "m2", low ?? null, high ?? null);
+  return [valueText(floor), marginText(floor), "of floor"].filter(Boolean).join(" ");
 }
 
 /** Return something that nobody else makes; crypto.randomUUID is missing outside secure contexts. */
