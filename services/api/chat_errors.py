@@ -2,34 +2,45 @@
 
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from spatial_agent.services.api.handlers import ProblemResponse, error_response, request_id_of
 from spatial_agent.services.api.problems import (
+    KINDS,
     MEDIA_TYPE,
     PREFIX,
+    AuthenticationError,
+    ForbiddenError,
     InvalidRequestError,
     NotFoundError,
+    QuotaError,
+    RateLimitError,
     problem_of,
 )
 from spatial_agent.services.api.strict_json import StrictRoute
+from spatial_agent.services.store.errors import QueueFullError
 from spatial_agent.tools.errors import SpatialAgentError
 
 INVALID = "invalid_request_error"
 SERVER = "server_error"
-#: What OpenAI calls a problem, by the end of its ``type``: type and code.
-CALLED: Mapping[str, tuple[str, str]] = {
-    "authentication": (INVALID, "invalid_api_key"),
-    "forbidden": (INVALID, "insufficient_permissions"),
-    "rate-limit": ("requests", "rate_limit_exceeded"),
-    "queue-full": ("requests", "rate_limit_exceeded"),
-    "quota": ("insufficient_quota", "insufficient_quota"),
+#: What OpenAI calls a problem, by its ``type``: type and code.
+CALLED: Mapping[str, tuple[str, str | None]] = {
+    KINDS[AuthenticationError].type: (INVALID, "invalid_api_key"),
+    KINDS[ForbiddenError].type: (INVALID, "insufficient_permissions"),
+    KINDS[RateLimitError].type: ("requests", "rate_limit_exceeded"),
+    KINDS[QueueFullError].type: ("requests", "rate_limit_exceeded"),
+    KINDS[QuotaError].type: ("insufficient_quota", "insufficient_quota"),
+    KINDS[InvalidRequestError].type: (INVALID, None),
+    "about:blank": (INVALID, None),
 }
 #: What cannot be is a bad request in OpenAI's protocol.
 STATUS_OF = {422: 400}
+MOST_PARAM = 200
 Handler = Callable[[Request, Exception], Response | Awaitable[Response]]
 
 
@@ -113,16 +124,14 @@ def openai_error(problem: Mapping[str, Any], error: Exception | None = None) -> 
     >>> openai_error({"type": "about:blank", "title": "Not Found", "status": 404})["error"]["type"]
     'invalid_request_error'
     """
-    status, name = int(problem["status"]), str(problem.get("type", "")).removeprefix(PREFIX)
-    kind, code = CALLED.get(name, (INVALID if status < 500 else SERVER, None))
-    if code is None and name != "about:blank":
-        code = name.replace("-", "_") or None
-    message = str(problem.get("detail") or problem.get("title", ""))
+    name = str(problem.get("type", "about:blank"))
+    usual = (INVALID, name.removeprefix(PREFIX).replace("-", "_"))
+    kind, code = CALLED.get(name, usual)
     return {
         "error": {
-            "message": message,
-            "type": kind,
-            "param": getattr(error, "param", None),
+            "message": str(problem.get("detail") or problem.get("title", "")),
+            "type": kind if int(problem["status"]) < HTTPStatus.INTERNAL_SERVER_ERROR else SERVER,
+            "param": _param(error),
             "code": getattr(error, "code", None) or code,
         }
     }
@@ -132,6 +141,15 @@ def error_in_words(error: SpatialAgentError) -> dict[str, Any]:
     """Return an error in OpenAI's format."""
     problem = error.problem if isinstance(error, JobFailedError) else problem_of(error)
     return openai_error(problem, error)
+
+
+def _param(error: Exception | None) -> str | None:
+    """Return what of the request is wrong, as a path of names and numbers."""
+    if isinstance(error, RequestValidationError):
+        place = [str(part) for part in error.errors()[0]["loc"] if part != "body"]
+        return ".".join(place)[:MOST_PARAM] or None
+    param: str | None = getattr(error, "param", None)
+    return param
 
 
 async def _response_of(request: Request, error: Exception) -> Response:

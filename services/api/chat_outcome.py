@@ -13,11 +13,11 @@ from spatial_agent.agent.answerer import abstain
 from spatial_agent.services.api.chat_errors import JobFailedError, error_in_words
 from spatial_agent.services.api.chat_replies import Reply, failing
 from spatial_agent.services.api.event_json import LAST
-from spatial_agent.services.api.problems import PREFIX, ConflictError, DrainingError
+from spatial_agent.services.api.problems import KINDS, ConflictError, DrainingError
 from spatial_agent.services.api.service import Service
 from spatial_agent.services.api.waiting import until_leaving, wait_for
 from spatial_agent.services.store.records import FINAL, Job
-from spatial_agent.tools.errors import SpatialAgentError
+from spatial_agent.tools.errors import MissingWeightsError, SpatialAgentError
 
 Item = TypeVar("Item")
 #: Seconds between looks whether there still is a service.
@@ -29,7 +29,7 @@ ALIVE = ": alive\n\n"
 UNTOLD = LAST | {"token"}
 #: What cannot be answered is an answer, not an error: whoever evaluates goes on with the next question.
 ANSWERED_STATUS = 422
-ANSWERED_TYPES = (f"{PREFIX}weights-missing",)
+ANSWERED_TYPES = (KINDS[MissingWeightsError].type,)
 _giving_up: set[asyncio.Task[None]] = set()
 
 

@@ -61,9 +61,8 @@ async def scene_of_pictures(
     return await service.scenes.from_pictures(
         caller.tenant,
         scene_id,
-        NAME,
         files,
-        {"chat": True, "frames": len(files)},
+        name=NAME,
         profile=profile,
         most_bytes=None if allowance is None else allowance.stored_bytes,
     )
