@@ -8,7 +8,7 @@ may be a link by then.
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -16,6 +16,8 @@ from spatial_agent.tools.errors import ConfigurationError, SourceError
 
 #: Files and folders that one source may have, and how deep they may lie.
 MOST_ENTRIES, MOST_DEEP = 50_000, 8
+#: Names that a message lists.
+MOST_NAMED = 20
 #: Characters of a path.
 LONGEST = 4096
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -113,7 +115,8 @@ class AllowedFolders:
         for place in places:
             if os.path.lexists(place.path):
                 return place
-        raise SourceError(f"there is no file or folder {given!r:.200} inside {self}")
+        there = ", ".join(self._visible()) or "nothing"
+        raise SourceError(f"there is no file or folder {given!r:.200} inside {self}; there is {there}")
 
     def walk(self, place: Place, take: Take) -> None:
         """Visit every regular file of a place; hidden ones and what is neither file nor folder are left out.
@@ -126,6 +129,15 @@ class AllowedFolders:
                 _Walk(self, take).visit(descriptor, name, PurePath(), place.path, 0)
         except OSError as error:
             raise SourceError(f"{place.path}: cannot be opened ({error.strerror})") from error
+
+    def _visible(self) -> list[str]:
+        """Return some names of what lies in the folders, for messages."""
+        shown = self.folders if self._within is None else self._within
+        names: list[str] = []
+        for folder in shown:
+            with suppress(OSError):
+                names += sorted(name for name in os.listdir(folder) if not name.startswith("."))
+        return names[:MOST_NAMED]
 
     def _place_of(self, path: Path) -> Place | None:
         """Return where a path ends once its links are followed; None where that is outside."""

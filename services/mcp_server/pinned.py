@@ -39,6 +39,12 @@ class PinnedSources:
         self._pinned: dict[tuple[Path, str], Path] = {}
         self._lock = Lock()
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The private folders in which the names are, for taking them out of what is told."""
+        with self._lock:
+            return tuple(path.parent for path in self._pinned.values())
+
     def pin(self, allowed: AllowedFolders, place: Place) -> Path:
         """Return a path under which the files of a place can be opened by name.
 
