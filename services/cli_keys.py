@@ -36,9 +36,13 @@ def keys_create(
     ] = "default",
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="What it may do: read, ask, upload, tools, metrics; repeat for each. All but metrics."),
+        typer.Option(
+            help="What it may do: read, ask, upload, tools, metrics; repeat for each. All but metrics."
+        ),
     ] = None,
-    days: Annotated[float | None, typer.Option(min=0.001, help="Days until it expires; never if left out.")] = None,
+    days: Annotated[
+        float | None, typer.Option(min=0.001, help="Days until it expires; never if left out.")
+    ] = None,
     requests_per_minute: Annotated[int | None, typer.Option(min=1, help="Requests a minute.")] = None,
     questions_per_day: Annotated[int | None, typer.Option(min=0, help="Questions a day (UTC).")] = None,
     queued: Annotated[int | None, typer.Option(min=1, help="Questions that wait or run at a time.")] = None,
@@ -89,7 +93,9 @@ def keys_revoke(key: KeyArgument, config: ConfigOption = None) -> None:
 
     with reported_errors(), _store(config) as store:
         if not store.keys.revoke(key):
-            raise ConfigurationError(f"no key {key!r} that could be revoked; 'spatial-agent keys list' shows all")
+            raise ConfigurationError(
+                f"no key {key!r} that could be revoked; 'spatial-agent keys list' shows all"
+            )
     print(f"revoked {key}")
 
 

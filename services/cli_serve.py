@@ -19,7 +19,8 @@ def serve_command(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 if left out.")] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port to listen on; 8080 if left out, 0 for any free one.")
+        int | None,
+        typer.Option(min=0, max=65535, help="Port to listen on; 8080 if left out, 0 for any free one."),
     ] = None,
     profile: Annotated[
         list[str] | None,
@@ -27,10 +28,10 @@ def serve_command(
     ] = None,
     runner: Annotated[str | None, typer.Option(help="Where experts run: local or ray.")] = None,
     address: Annotated[str | None, typer.Option(help="A Ray cluster to join.")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Who reads, plans and answers; see `ask --help`.")
+    model: Annotated[str | None, typer.Option(help="Who reads, plans and answers; see `ask --help`.")] = None,
+    interface: Annotated[
+        str | None, typer.Option(help="How the model acts: tools, code or single-pass.")
     ] = None,
-    interface: Annotated[str | None, typer.Option(help="How the model acts: tools, code or single-pass.")] = None,
     folder: Annotated[Path | None, typer.Option(help="Where scenes, jobs and keys are kept.")] = None,
     keys_required: Annotated[
         bool | None,

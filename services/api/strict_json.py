@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from spatial_agent.services.api.problems import BadRequestError
 
 MOST_DEPTH = 64
+MOST_DIGITS = 300
 
 
 class StrictRequest(Request):
@@ -47,7 +48,8 @@ def strict_json(body: bytes) -> Any:  # noqa: ANN401 - JSON
     {'question': 'how far?'}
     """
     try:
-        document = json.loads(body.decode("utf-8"), parse_constant=_no_number, parse_float=_finite)
+        text = body.decode("utf-8")
+        document = json.loads(text, parse_constant=_no_number, parse_float=_finite, parse_int=_integer)
     except UnicodeDecodeError:
         raise BadRequestError("expected JSON in UTF-8") from None
     except RecursionError:
@@ -90,6 +92,12 @@ def _finite(text: str) -> float:
     if number in (float("inf"), float("-inf")):
         raise BadRequestError(f"expected numbers up to 1.8e308, got {text[:40]}")
     return number
+
+
+def _integer(text: str) -> int:
+    if len(text) > MOST_DIGITS:
+        raise BadRequestError(f"expected integers of at most {MOST_DIGITS} digits, got {len(text)}")
+    return int(text)
 
 
 def _no_number(text: str) -> NoReturn:

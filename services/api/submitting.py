@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from spatial_agent.services.api.auth import spend
 from spatial_agent.services.api.caller import Caller
-from spatial_agent.services.api.problems import DrainingError, ForbiddenError
+from spatial_agent.services.api.problems import DrainingError, ForbiddenError, QuotaError
 from spatial_agent.services.api.service import Service
-from spatial_agent.services.store.errors import StoreError
+from spatial_agent.services.store.errors import QueueFullError
 from spatial_agent.services.store.records import Job, NewJob, SceneRecord
 from spatial_agent.tools.contract import Json
 
@@ -52,20 +52,35 @@ async def submit(
     allowance = caller.allowance
     if allowance is not None and new.priority > allowance.priority:
         raise ForbiddenError(f"this key allows priorities up to {allowance.priority}, got {new.priority}")
-    await spend(service, caller)
+    known = {"idempotency_key": idempotency_key, "fingerprint": fingerprint}
     try:
-        job, is_new = await service.desk.submit(
-            new,
-            idempotency_key=idempotency_key,
-            fingerprint=fingerprint,
-            most_of_tenant=None if allowance is None else allowance.queued,
-        )
-    except StoreError:
-        await spend(service, caller, -1)
-        raise
-    if not is_new:
-        await spend(service, caller, -1)
+        await spend(service, caller)
+    except QuotaError as error:
+        return await _asked_before(service, new, error, **known), False
+    is_new = False
+    try:
+        most = None if allowance is None else allowance.queued
+        job, is_new = await service.desk.submit(new, most_of_tenant=most, **known)
+    finally:
+        if not is_new:
+            await spend(service, caller, -1)
     return job, is_new
+
+
+async def _asked_before(
+    service: Service, new: NewJob, error: QuotaError, *, idempotency_key: str | None, fingerprint: str
+) -> Job:
+    """Return the job that the same request made before: to be told of it again costs nothing."""
+    if idempotency_key is None:
+        raise error
+    try:
+        # With no room for another job only the one that is known can come back.
+        job, _ = await service.desk.submit(
+            new, idempotency_key=idempotency_key, fingerprint=fingerprint, most_of_tenant=0
+        )
+    except QueueFullError:
+        raise error from None
+    return job
 
 
 async def submit_question(
