@@ -99,7 +99,7 @@ def test_an_error_nobody_expected_fails_that_job_alone(
 
 def test_an_answer_that_cannot_be_kept_fails_its_job(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     async def answers_a_set(job: Job, tell: Tell) -> Done:
-        return Done({"text": {1, 2}})  # type: ignore[dict-item]
+        return Done({"text": {1, 2}})
 
     async def test() -> None:
         async with working(store, Scripted(answers_a_set)) as desk:
