@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from spatial_agent.services.api import health, questions, sessions
+from spatial_agent.services.api import chat, health, page, questions, scenes, sessions, uploads
 from spatial_agent.services.api.handlers import add_handlers
 from spatial_agent.services.api.limits import Limits
 from spatial_agent.services.api.logs import RequestLog
@@ -96,7 +96,11 @@ def create_app(service: Service) -> FastAPI:
 
 
 def _include_routers(app: FastAPI, service: Service) -> None:
-    for router in (health.open_router, health.router, questions.router, sessions.router):
+    routers = [health.open_router, health.router]
+    routers += [part.router for part in (scenes, uploads, questions, sessions, chat)]
+    if service.config.web_page:
+        routers.append(page.router)
+    for router in routers:
         app.include_router(router)
 
 
