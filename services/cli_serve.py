@@ -109,5 +109,5 @@ def check_keys(service: "Service") -> None:
     if not any(key.revoked is None for key in service.store.keys.listed()):
         raise ConfigurationError(
             f"{config.host} can be reached from other machines, and there is no API key yet: make one with "
-            "'spatial-agent keys create NAME', or say --keys-required (keys come later) or --no-keys (no need)"
+            "'spatial-agent keys create NAME', or say --keys-required (keys come later) or --no-keys"
         )

@@ -22,41 +22,49 @@ class _Section(BaseModel):
 class Limits(_Section):
     """What one request may bring; what goes beyond is refused with problem+json."""
 
-    request_bytes: Positive = Field(32 * 2**20, description="Body of a request that is no upload.")
-    upload_bytes: Positive = Field(4 * 2**30, description="One uploaded scene, unpacked.")
-    files: Positive = Field(20_000, description="Files of one uploaded scene.")
-    file_bytes: Positive = Field(2 * 2**30, description="One uploaded file, unpacked.")
-    decompression_ratio: Positive = Field(200, description="Unpacked against packed bytes of an archive.")
-    pixels: Positive = Field(64_000_000, description="Pixels of one picture.")
-    frames: Positive = Field(20_000, description="Frames of one scene, pictures or of a video.")
-    video_seconds: Positive = Field(3600, description="Length of a video, seconds.")
-    chat_pictures: Positive = Field(64, description="Pictures of one chat completion.")
-    header_bytes: Positive = Field(32 * 2**10, description="Headers of a request.")
-    wait_seconds: Seconds = Field(120.0, description="How long `Prefer: wait` may wait, seconds.")
-    upload_hours: Positive = Field(24, description="How long an unfinished upload is kept, hours.")
-    body_seconds: Seconds = Field(60.0, description="How long a body may stand still, seconds.")
+    request_bytes: Positive = Field(default=32 * 2**20, description="Body of a request that is no upload.")
+    upload_bytes: Positive = Field(default=4 * 2**30, description="One uploaded scene, unpacked.")
+    files: Positive = Field(default=20_000, description="Files of one uploaded scene.")
+    file_bytes: Positive = Field(default=2 * 2**30, description="One uploaded file, unpacked.")
+    decompression_ratio: Positive = Field(
+        default=200, description="Unpacked against packed bytes of an archive."
+    )
+    pixels: Positive = Field(default=64_000_000, description="Pixels of one picture.")
+    frames: Positive = Field(default=20_000, description="Frames of one scene, pictures or of a video.")
+    video_seconds: Positive = Field(default=3600, description="Length of a video, seconds.")
+    chat_pictures: Positive = Field(default=64, description="Pictures of one chat completion.")
+    header_bytes: Positive = Field(default=32 * 2**10, description="Headers of a request.")
+    wait_seconds: Seconds = Field(default=120.0, description="How long `Prefer: wait` may wait, seconds.")
+    upload_hours: Positive = Field(default=24, description="How long an unfinished upload is kept, hours.")
+    body_seconds: Seconds = Field(default=60.0, description="How long a body may stand still, seconds.")
 
 
 class Retention(_Section):
     """How long things are kept."""
 
-    jobs_days: Seconds = Field(30.0, description="Finished jobs, their events and traces, days.")
+    jobs_days: Seconds = Field(default=30.0, description="Finished jobs, their events and traces, days.")
     scenes_days: Seconds | None = Field(
-        None, description="Scenes after their last question, days; None keeps them."
+        default=None, description="Scenes after their last question, days; None keeps them."
     )
-    chat_scenes_hours: Seconds = Field(1.0, description="Pictures that came with a chat completion, hours.")
+    chat_scenes_hours: Seconds = Field(
+        default=1.0, description="Pictures that came with a chat completion, hours."
+    )
 
 
 class Work(_Section):
     """How jobs are run."""
 
-    workers: Positive = Field(2, description="Jobs that run at a time in this process.")
+    workers: Positive = Field(default=2, description="Jobs that run at a time in this process.")
     lease_seconds: Seconds = Field(
-        30.0, description="After so long without a sign of life a job is taken up anew."
+        default=30.0, description="After so long without a sign of life a job is taken up anew."
     )
-    attempts: Positive = Field(5, description="How often a job is taken up before it counts as failed.")
-    drain_seconds: Seconds = Field(60.0, description="How long running jobs may take to finish at shutdown.")
-    queue: Positive = Field(10_000, description="Jobs that may wait, of all tenants.")
+    attempts: Positive = Field(
+        default=5, description="How often a job is taken up before it counts as failed."
+    )
+    drain_seconds: Seconds = Field(
+        default=60.0, description="How long running jobs may take to finish at shutdown."
+    )
+    queue: Positive = Field(default=10_000, description="Jobs that may wait, of all tenants.")
 
 
 class ServiceConfig(_Section):
@@ -66,31 +74,32 @@ class ServiceConfig(_Section):
     (``SPATIAL_AGENT_DATABASE``, ``SPATIAL_AGENT_MODEL_KEY``), API keys from the store.
     """
 
-    host: Hostname = Field("127.0.0.1", description="Address to listen on.")
+    host: Hostname = Field(default="127.0.0.1", description="Address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
-        8080, description="Port to listen on; 0 for any free one."
+        default=8080, description="Port to listen on; 0 for any free one."
     )
     profiles: Annotated[list[str], Field(min_length=1)] = Field(
         default_factory=lambda: ["recorded"],
         description="Which experts can be asked for; the first by default.",
     )
-    runner: str = Field("local", description="Where experts run: local or ray.")
-    address: str | None = Field(None, description="A Ray cluster to join.")
-    model: str | None = Field(None, description="The model; SPATIAL_AGENT_MODEL where left out.")
-    interface: str = Field("tools", description="How the model acts: tools, code or single-pass.")
+    runner: str = Field(default="local", description="Where experts run: local or ray.")
+    address: str | None = Field(default=None, description="A Ray cluster to join.")
+    model: str | None = Field(default=None, description="The model; SPATIAL_AGENT_MODEL where left out.")
+    interface: str = Field(default="tools", description="How the model acts: tools, code or single-pass.")
     folder: Path | None = Field(
-        None, description="Where scenes and uploads are kept; in the cache by default."
+        default=None, description="Where scenes and uploads are kept; in the cache by default."
     )
     keys_required: bool | None = Field(
-        None, description="Whether requests need a key; by default wherever it listens beyond this machine."
+        default=None,
+        description="Whether requests need a key; by default wherever it listens beyond this machine.",
     )
     origins: list[str] = Field(default_factory=list, description="Web origins that may call it (CORS).")
     hosts: list[str] = Field(
         default_factory=list,
         description="Host names it answers to; on loopback those of this machine by default.",
     )
-    web_page: bool = Field(True, description="Whether / is the web page.")
-    log: str = Field("json", description="How requests are logged: json or text.")
+    web_page: bool = Field(default=True, description="Whether / is the web page.")
+    log: str = Field(default="json", description="How requests are logged: json or text.")
     limits: Limits = Field(default_factory=Limits)
     retention: Retention = Field(default_factory=Retention)
     work: Work = Field(default_factory=Work)

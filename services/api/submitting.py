@@ -52,15 +52,16 @@ async def submit(
     allowance = caller.allowance
     if allowance is not None and new.priority > allowance.priority:
         raise ForbiddenError(f"this key allows priorities up to {allowance.priority}, got {new.priority}")
-    known = {"idempotency_key": idempotency_key, "fingerprint": fingerprint}
     try:
         await spend(service, caller)
     except QuotaError as error:
-        return await _asked_before(service, new, error, **known), False
+        return await _asked_before(service, new, error, idempotency_key, fingerprint), False
     is_new = False
     try:
         most = None if allowance is None else allowance.queued
-        job, is_new = await service.desk.submit(new, most_of_tenant=most, **known)
+        job, is_new = await service.desk.submit(
+            new, idempotency_key=idempotency_key, fingerprint=fingerprint, most_of_tenant=most
+        )
     finally:
         if not is_new:
             await spend(service, caller, -1)
@@ -68,7 +69,7 @@ async def submit(
 
 
 async def _asked_before(
-    service: Service, new: NewJob, error: QuotaError, *, idempotency_key: str | None, fingerprint: str
+    service: Service, new: NewJob, error: QuotaError, idempotency_key: str | None, fingerprint: str
 ) -> Job:
     """Return the job that the same request made before: to be told of it again costs nothing."""
     if idempotency_key is None:

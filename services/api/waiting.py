@@ -35,10 +35,10 @@ async def wait_for(service: Service, request: Request, job: Job, seconds: float)
 
 async def until_leaving(items: AsyncIterator[Item], leaving: asyncio.Event) -> AsyncGenerator[Item]:
     """Yield items until they end, or until the service comes to its end."""
-    ending: asyncio.Future[object] = asyncio.ensure_future(leaving.wait())
+    ending: asyncio.Future[Any] = asyncio.ensure_future(leaving.wait())
     try:
         while True:
-            step: asyncio.Future[Item] = asyncio.ensure_future(_next(items))
+            step: asyncio.Future[Any] = asyncio.ensure_future(_next(items))
             try:
                 await asyncio.wait({step, ending}, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -47,7 +47,7 @@ async def until_leaving(items: AsyncIterator[Item], leaving: asyncio.Event) -> A
             if step.cancelled():
                 return
             try:
-                item = step.result()
+                item: Item = step.result()
             except StopAsyncIteration:
                 return
             yield item

@@ -81,23 +81,23 @@ class Prepared:
     http: httpx.Client
     scene: str
 
-    def add_scene(self, tenant: str = LOCAL_TENANT, **fields: Any) -> str:
+    def add_scene(self, tenant: str = LOCAL_TENANT, **fields: Any) -> str:  # noqa: ANN401
         return add_scene(self.service.store, tenant, **fields)
 
-    def ask(self, question: str = "how far?", *, wait: float | None = 20, **fields: Any) -> httpx.Response:
+    def ask(self, question: str = "how far?", *, wait: float | None = 20, **fields: Any) -> httpx.Response:  # noqa: ANN401
         headers = {} if wait is None else {"Prefer": f"wait={wait:g}"}
         headers |= {"Content-Type": "application/json"} | fields.pop("headers", {})
         told = {"question": question, "scene": self.scene} | fields
         return self.http.post("/v1/questions", content=json.dumps(told), headers=headers)
 
 
-def add_scene(store: Store, tenant: str, **fields: Any) -> str:
+def add_scene(store: Store, tenant: str, **fields: Any) -> str:  # noqa: ANN401
     record = SceneRecord(new_id("sc"), tenant, "a room", "scan", 1000, "ready", 1.7e9)
     store.scenes.add(replace(record, **fields))
     return record.id
 
 
-def open_prepared(folder: Path, doing: Doing, **overrides: Any) -> Service:
+def open_prepared(folder: Path, doing: Doing, **overrides: Any) -> Service:  # noqa: ANN401
     chosen = {"port": 0, "folder": folder, "web_page": False, "work": {"drain_seconds": 5.0}} | overrides
     config = ServiceConfig.model_validate(chosen)
     settings = replace(Settings(), cache_folder=folder / "cache")
@@ -117,7 +117,7 @@ def open_prepared(folder: Path, doing: Doing, **overrides: Any) -> Service:
 
 
 @contextmanager
-def prepared(folder: Path, **overrides: Any) -> Iterator[Prepared]:
+def prepared(folder: Path, **overrides: Any) -> Iterator[Prepared]:  # noqa: ANN401
     doing = Doing()
     service = open_prepared(folder, doing, **overrides)
     scene = add_scene(service.store, LOCAL_TENANT)

@@ -92,9 +92,9 @@ class TestFollowing:
     def test_followers_that_leave_are_forgotten(self, api: Prepared) -> None:
         api.doing.released.clear()
         asked = api.ask("wait for nobody", wait=None).json()["id"]
-        with httpx.Client(base_url=api.url) as leaving:
-            with leaving.stream("GET", f"/v1/questions/{asked}/events") as response:
-                next(response.iter_lines())
+        path = f"/v1/questions/{asked}/events"
+        with httpx.Client(base_url=api.url) as leaving, leaving.stream("GET", path) as response:
+            next(response.iter_lines())
         api.doing.released.set()
         assert events_of(api, asked)[-1][1] == "answer"
 
@@ -133,7 +133,7 @@ def remembered_servers(monkeypatch: pytest.MonkeyPatch) -> list[ApiServer]:
     servers: list[ApiServer] = []
     begin = ApiServer.__init__
 
-    def remembered(self: ApiServer, *args: Any) -> None:
+    def remembered(self: ApiServer, *args: Any) -> None:  # noqa: ANN401
         begin(self, *args)
         servers.append(self)
 
@@ -146,7 +146,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, api: Prepared, *names: str) -> thre
     calls = threading.Semaphore(0)
 
     def counting(method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any) -> Any:
+        def call(*args: Any) -> Any:  # noqa: ANN401
             calls.release()
             return method(*args)
 

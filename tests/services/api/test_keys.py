@@ -19,11 +19,11 @@ class Tenant:
     token: str
     scene: str
 
-    def request(self, method: str, path: str, **rest: Any) -> httpx.Response:
+    def request(self, method: str, path: str, **rest: Any) -> httpx.Response:  # noqa: ANN401
         headers = {"Authorization": f"Bearer {self.token}"} | rest.pop("headers", {})
         return self.api.http.request(method, path, headers=headers, **rest)
 
-    def ask(self, **fields: Any) -> httpx.Response:
+    def ask(self, **fields: Any) -> httpx.Response:  # noqa: ANN401
         body = {"question": "how far?", "scene": self.scene} | fields
         return self.request("POST", "/v1/questions", json=body, headers={"Prefer": "wait=20"})
 
@@ -34,7 +34,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
         yield running
 
 
-def tenant(api: Prepared, name: str, *scopes: Scope, **allowed: Any) -> Tenant:
+def tenant(api: Prepared, name: str, *scopes: Scope, **allowed: Any) -> Tenant:  # noqa: ANN401
     allowance = Allowance(**allowed)
     _, token = api.service.store.keys.create(name, "test", frozenset(scopes or SCOPES), allowance)
     return Tenant(api, token, api.add_scene(name))
