@@ -225,6 +225,10 @@ class SpatialAgent:
         """Drop what was kept to take a run up again; its trace stays. From any event loop."""
         await asyncio.wrap_future(self._background.submit(self._runs.drop(run_id)))
 
+    def warm(self) -> None:
+        """Load now what the first question would wait for: the loop, and where its checkpoints are kept."""
+        self._background.run(self._runs.open())
+
     def trace_path(self, run_id: str) -> Path:
         """Return where the trace of a run is."""
         return self._runs.trace_path(run_id)

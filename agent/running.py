@@ -94,6 +94,10 @@ class Runs:
             listen(Answered(answer))
         return answer
 
+    async def open(self) -> None:
+        """Load the loop and open its checkpoints, which otherwise the first run does."""
+        await self._graph()
+
     async def drop(self, run_id: str) -> None:
         """Drop the checkpoints of a run; its trace stays."""
         graph = await self._graph()

@@ -54,7 +54,7 @@ class Agents:
         """Open every agent, so that the first question need not wait; `state` says which failed."""
         for profile in self.profiles:
             try:
-                self.get(profile)
+                self.get(profile).warm()
             except SpatialAgentError:
                 continue
 
