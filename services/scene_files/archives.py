@@ -186,8 +186,6 @@ def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
             raise UploadError("the archive is damaged (it goes back on itself); pack it again")
         end = member.offset
         yield member
-        # The library remembers every member; nobody asks again.
-        archive.members.clear()
 
 
 def _gunzip(packed: Path, inner: Path, limits: Limits, stopped: Stopped) -> None:
@@ -211,7 +209,7 @@ def _copy(source: IO[bytes], name: str, tree: Tree, ratio: Ratio, stopped: Stopp
             target.write(block)
 
 
-def _blocks(source: IO[bytes], stopped: Stopped) -> Iterator[bytes]:
+def _blocks(source: IO[bytes] | gzip.GzipFile, stopped: Stopped) -> Iterator[bytes]:
     while block := source.read(BLOCK_BYTES):
         if stopped():
             raise UploadError("the upload was broken off")

@@ -4,6 +4,7 @@ It reads one JSON object from standard input and writes one to standard output.
 """
 
 import json
+import os
 import resource
 import sys
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ VIDEO_OPTIONS = {
 }
 #: Headers may round lengths.
 LENGTH_TOLERANCE = 1.05
+NICENESS = 5
+#: Letters of an error that are told: some readers repeat what they could not read.
+MOST_LETTERS = 1000
 
 
 class _TooLargeError(SourceError):
@@ -39,9 +43,9 @@ def look(wanted: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return _opened(source, wanted)
     except _TooLargeError as error:
-        return {"error": str(error), "too_large": True}
+        return {"error": _shortened(error), "too_large": True}
     except SourceError as error:
-        return {"error": str(error)}
+        return {"error": _shortened(error)}
     except MemoryError:
         return {"error": "the files cannot be opened: reading their headers takes too much memory"}
     # Whatever a reader does not foresee is the fault of these files, and theirs alone.
@@ -49,6 +53,11 @@ def look(wanted: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "error": f"the files cannot be opened: something in them makes no sense ({type(error).__name__})"
         }
+
+
+def _shortened(error: SourceError) -> str:
+    told = str(error)
+    return told if len(told) <= MOST_LETTERS else f"{told[:MOST_LETTERS]}..."
 
 
 def _opened(source: Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,6 +117,8 @@ def main() -> None:
         (resource.RLIMIT_FSIZE, 0),
     ):
         resource.setrlimit(limit, (most, most))
+    # What answers questions goes first.
+    os.nice(NICENESS)
     json.dump(look(wanted), sys.stdout)
 
 

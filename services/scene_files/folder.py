@@ -17,7 +17,7 @@ from spatial_agent.services.api.config import Limits
 from spatial_agent.services.scene_files.artifacts import Artifacts
 from spatial_agent.services.scene_files.receiving import Part, Receiver, Staged
 from spatial_agent.services.scene_files.resumable import ResumableUploads
-from spatial_agent.services.scene_files.room import InFlight, no_room
+from spatial_agent.services.scene_files.room import InFlight, Room, no_room
 from spatial_agent.services.scene_files.samples import sample_folder
 from spatial_agent.services.store.ids import new_id
 from spatial_agent.services.store.records import SceneRecord
@@ -31,10 +31,12 @@ MOST_NAME = 120
 MOST_NOTES = 50
 ARTIFACTS = "artifacts"
 INCOMING = "incoming"
+#: Processes that open received files for the first time at once.
+MOST_OPENINGS = 2
 
 
 class SceneFiles:
-    """The files of all scenes of a service; safe to use from several threads and event loops.
+    """The files of all scenes of a service; what is async belongs to one event loop, the rest to any thread.
 
     Attributes:
         root: The folder, without links in it.
@@ -59,6 +61,7 @@ class SceneFiles:
         self.artifacts = Artifacts(self.artifacts_folder, self.source)
         self.uploads = ResumableUploads(self.root / "uploads", store, limits)
         self._in_flight = InFlight()
+        self._openings = asyncio.Semaphore(MOST_OPENINGS)
         self._keeping = Lock()
 
     def source(self, record: SceneRecord) -> Path:
@@ -220,8 +223,9 @@ class SceneFiles:
         """
         left = None if most_bytes is None else await asyncio.to_thread(self.left_bytes, tenant, most_bytes)
         folder = self.root / INCOMING / new_id("in")
+        most = None if left is None else left + besides
         receiver = Receiver(
-            folder, self.limits, self._in_flight, tenant, None if left is None else left + besides
+            folder, self.limits, lambda: Room(self.limits, self._in_flight, tenant, most), self._openings
         )
         try:
             yield receiver
@@ -289,7 +293,7 @@ class SceneFiles:
             most_bytes: What it may store in all.
         """
         stored = self.store.scenes.stored_bytes(tenant)
-        return most_bytes - stored - self.store.uploads.reserved_bytes(tenant)
+        return most_bytes - stored - sum(upload.length for upload in self.uploads.begun(tenant))
 
     def remove_stale(self, now: float) -> int:
         """Remove what a server that died left half received, and uploads that were not finished in time.

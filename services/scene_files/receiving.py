@@ -5,6 +5,7 @@ import shutil
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ from spatial_agent.services.scene_files.checks import check_pictures
 from spatial_agent.services.scene_files.content import content_of, promised_by
 from spatial_agent.services.scene_files.errors import TooLargeError, UploadError
 from spatial_agent.services.scene_files.opening import Opened, open_apart
-from spatial_agent.services.scene_files.room import InFlight, Room
+from spatial_agent.services.scene_files.room import Room
 from spatial_agent.services.scene_files.tree import Tree
 from spatial_agent.tools.errors import SourceError
 
@@ -56,21 +57,21 @@ class Receiver:
     """Receives the files of one scene into a new folder; `discard` or `close` must be called at the end."""
 
     def __init__(
-        self, folder: Path, limits: Limits, in_flight: InFlight, tenant: str, most_bytes: int | None
+        self, folder: Path, limits: Limits, new_room: Callable[[], Room], openings: asyncio.Semaphore
     ) -> None:
         """Receive into a folder.
 
         Args:
             folder: Made here.
             limits: What one scene may bring.
-            in_flight: Knows what else the tenant sends at the moment.
-            tenant: Whose scene it becomes.
-            most_bytes: What the tenant may still store; None does not limit it.
+            new_room: Begins to count what the scene takes.
+            openings: Lets only a few processes open files at once.
         """
         self._folder = folder
         self._left_out = 0
         self._limits = limits
-        self._room = lambda: Room(limits, in_flight, tenant, most_bytes)
+        self._new_room = new_room
+        self._openings = openings
         self._rooms: list[Room] = []
         self._stop = threading.Event()
         self._title = ""
@@ -92,7 +93,7 @@ class Receiver:
             self._title = self._title or name
             with tree.file(name) as file:
                 async for block in _blocks(chunks):
-                    await self._apart(lambda block=block: file.write(block))
+                    await self._apart(partial(file.write, block))
         return await self._stage(tree)
 
     async def take(self, name: str, path: Path) -> Staged:
@@ -130,7 +131,7 @@ class Receiver:
         self.close()
 
     def _tree(self, name: str) -> Tree:
-        room = self._room()
+        room = self._new_room()
         self._rooms.append(room)
         return Tree(self._folder / name, self._limits, room)
 
@@ -176,7 +177,8 @@ class Receiver:
                     f"expected at most {self._limits.frames} frames in one scene, got {opened.frames}"
                 )
         else:
-            opened = await open_apart(source, self._limits, size)
+            async with self._openings:
+                opened = await open_apart(source, self._limits, size)
         title = source.name if source.name != files else self._title
         return Staged(
             self._folder, source.relative_to(self._folder).as_posix(), size, opened, title, self._left_out

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from spatial_agent.services.api.config import Limits
 from spatial_agent.services.scene_files.errors import (
+    QuotaExceededError,
     TooLargeError,
     UploadConflictError,
     UploadError,
@@ -26,6 +27,7 @@ WRITE_BYTES = MIB
 REMEMBER_BYTES = 16 * MIB
 #: Uploads that one tenant may have begun.
 MOST_UPLOADS = 100
+DAY_S = 86_400.0
 
 
 class NoSuchUploadError(UploadError):
@@ -66,6 +68,10 @@ class ResumableUploads:
         """
         if clean_name(name) is None:
             raise UploadError("expected the name of a file in Upload-Metadata, got a hidden one")
+        if len(self.begun(tenant)) >= MOST_UPLOADS:
+            raise QuotaExceededError(
+                f"expected at most {MOST_UPLOADS} uploads at a time, got more; finish or end some of them"
+            )
         if length > self._limits.upload_bytes:
             raise TooLargeError(
                 f"expected an upload of at most {self._limits.upload_bytes / GIB:.2f} GiB, "
@@ -78,6 +84,12 @@ class ResumableUploads:
         self._path(record.id).touch(mode=0o600)
         self._store.uploads.add(record)
         return record
+
+    def begun(self, tenant: str) -> list[UploadRecord]:
+        """Return the uploads of a tenant."""
+        # Clocks of servers may differ.
+        known = self._store.uploads.older_than(time.time() + DAY_S)
+        return [record for record in known if record.tenant == tenant]
 
     def upload(self, tenant: str, upload_id: str) -> UploadRecord:
         """Return an upload of a tenant.

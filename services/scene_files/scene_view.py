@@ -69,6 +69,7 @@ def _camera(camera: Mapping[str, Any]) -> CameraView:
         width_px=camera["width"],
         height_px=camera["height"],
         focal_px=(camera["fx"], camera["fy"]),
+        centre_px=(camera["cx"], camera["cy"]),
         timestamp_s=camera["time_s"],
     )
 

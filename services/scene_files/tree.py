@@ -21,8 +21,9 @@ from spatial_agent.services.scene_files.names import NamesInUse, clean_name, in_
 from spatial_agent.services.scene_files.room import Room
 
 MIB = 2**20
-#: Text is read into memory many times its size; poses of 20,000 frames take less than 30 MiB.
-MOST_TEXT_BYTES = 32 * MIB
+#: Text is read into memory many times its size. Poses of 20,000 frames take 10 MiB at most, a scan.json of as
+#: many, written on many lines, less than 30.
+MOST_TEXT_BYTES = {".json": 32 * MIB, ".txt": 16 * MIB, ".log": 16 * MIB}
 
 
 class Tree:
@@ -131,9 +132,10 @@ class Tree:
                 f"{in_words(str(name))}: its name promises {_article(promised)}, its content is "
                 f"{_in_words(form)}; send the right file"
             )
-        if promised == "text" and (size := self.path(name).stat().st_size) > MOST_TEXT_BYTES:
+        size, most = self.path(name).stat().st_size, MOST_TEXT_BYTES.get(name.suffix.lower())
+        if most is not None and size > most:
             raise TooLargeError(
-                f"{in_words(str(name))}: expected a text file of at most {MOST_TEXT_BYTES // MIB} MiB, "
+                f"{in_words(str(name))}: expected a text file of at most {most // MIB} MiB, "
                 f"got {size / MIB:.1f} MiB"
             )
 
