@@ -23,9 +23,10 @@ _IS_NEXT_OF_SESSION = or_(
     jobs.c.session.is_(None),
     ~select(literal(1))
     .where(
+        _earlier.c.tenant == jobs.c.tenant,
         _earlier.c.session == jobs.c.session,
         _earlier.c.number < jobs.c.number,
-        in_state(_earlier.c.state, "queued", "running"),
+        _earlier.c.finished.is_(None),
     )
     .correlate(jobs)
     .exists(),

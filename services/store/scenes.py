@@ -8,7 +8,7 @@ from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 from spatial_agent.services.store.columns import now
 from spatial_agent.services.store.database import Database
 from spatial_agent.services.store.records import SceneRecord, SceneState
-from spatial_agent.services.store.tables import in_state, jobs, scenes, sessions
+from spatial_agent.services.store.tables import jobs, scenes, sessions
 from spatial_agent.tools.contract import Json
 
 _FIELDS = [column for column in scenes.c if column.name != "used"]
@@ -26,7 +26,7 @@ _REMOVE_SESSIONS = delete(sessions).where(
 )
 _BYTES = select(func.coalesce(func.sum(scenes.c.bytes), 0)).where(scenes.c.tenant == bindparam("of_tenant"))
 _UNFINISHED = select(jobs.c.id).where(
-    jobs.c.scene == scenes.c.id, in_state(jobs.c.state, "queued", "running")
+    jobs.c.tenant == scenes.c.tenant, jobs.c.scene == scenes.c.id, jobs.c.finished.is_(None)
 )
 _IDLE = (
     select(*_FIELDS).where(scenes.c.used < bindparam("before"), ~_UNFINISHED.exists()).order_by(scenes.c.used)

@@ -45,6 +45,7 @@ def _jobs() -> None:
         sa.Column("cancelling", sa.Boolean, nullable=False),
         sa.Column("answer", sa.Text),
         sa.Column("problem", sa.Text),
+        postgresql_with={"autovacuum_vacuum_scale_factor": 0.01},
     )
 
 
@@ -56,8 +57,9 @@ def _partial(name: str, columns: list[str | sa.TextClause], where: str, *, uniqu
 def _jobs_indexes() -> None:
     _partial("jobs_queued", [sa.text("priority DESC"), "number"], "state = 'queued'")
     _partial("jobs_running", ["leased_until"], "state = 'running'")
-    _partial("jobs_unfinished", ["tenant"], "state IN ('queued', 'running')")
-    _partial("jobs_of_session", ["session", "number"], "session IS NOT NULL")
+    _partial("jobs_unfinished", ["tenant", "session", "number", "finished"], "finished IS NULL")
+    _partial("jobs_finished", ["state", "finished"], "finished IS NOT NULL")
+    _partial("jobs_of_session", ["tenant", "session", "number"], "session IS NOT NULL")
     _partial(
         "jobs_by_idempotency_key",
         ["tenant", "idempotency_key"],
@@ -65,8 +67,7 @@ def _jobs_indexes() -> None:
         unique=True,
     )
     op.create_index("jobs_of_tenant", "jobs", ["tenant", "number"])
-    op.create_index("jobs_of_scene", "jobs", ["scene", "number"])
-    op.create_index("jobs_by_state", "jobs", ["state", "finished"])
+    op.create_index("jobs_of_scene", "jobs", ["tenant", "scene", "number"])
 
 
 def _events() -> None:
