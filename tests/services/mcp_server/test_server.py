@@ -6,6 +6,7 @@ import io
 import re
 import shutil
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -122,54 +123,63 @@ def test_skills_measure_without_words(served: Served) -> None:
 
 
 def test_experts_are_called_by_a_name_without_dots(served: Served) -> None:
-    view = {"position_m": [2.5, 2.0, 1.5], "yaw_deg": 90.0}
-    picture = served.call("novel_view", source="room", **view)
-    frame = {"tool": "novel_view.frame", "arguments": view}
-    cut = served.call("crop", source="room", frame=frame, xyxy_px=[0, 0, 20, 10])
-    typical = served.call("sizes-typical", of="door", dimension="height")
+    view: dict[str, Any] = {
+        "tool": "novel_view.frame",
+        "arguments": {"position_m": [2.5, 2.0, 1.5], "yaw_deg": 90.0},
+    }
 
-    assert not picture.is_error, text_of(picture)
+    async def called(client: Client) -> list[CallToolResult]:
+        cut = await client.call_tool("crop", {"source": "room", "frame": view, "xyxy_px": [0, 0, 20, 10]})
+        seen = await client.call_tool("novel_view-frame", {"source": "room", **view["arguments"]})
+        return [cut, seen, await client.call_tool("sizes-typical", {"of": "door", "dimension": "height"})]
+
+    cut, seen, typical = served.use(called)
+
+    assert not seen.is_error, text_of(seen)
     assert not cut.is_error, text_of(cut)
     assert 1.9 < typical.structured_content["value"] < 2.2
     image = next(block for block in cut.content if isinstance(block, ImageContent))
     with Image.open(io.BytesIO(base64.b64decode(image.data))) as shown:
-        assert shown.size == (20, 10)
+        # Integers are pixel centres, so both ends are inside.
+        assert shown.size == (21, 11)
+
+
+WRONG: list[tuple[str, dict[str, object], str]] = [
+    ("ask", {"source": "room", "question": "What is the meaning of life?"}, "what can be asked"),
+    ("ask", {"source": "room"}, "question: Field required"),
+    ("ask", {"source": "room", "question": "How tall is the table?", "after": "nothing"}, "no answer"),
+    ("ask", {"source": "room", "question": "x", "path": "/etc/passwd"}, "path: Extra inputs"),
+    ("ask", {"source": "nowhere", "question": "How tall is the table?"}, "there is room"),
+    ("ask", {"source": "sample:nothing", "question": "How tall is the table?"}, "sample"),
+    ("build_scene", {"source": 3}, "source"),
+    ("build_scene", {}, "source: Field required"),
+    ("measure", {"source": "room", "what": "weight"}, "there are camera_direction, count"),
+    ("measure", {"source": "room", "what": "crop"}, "nothing called 'crop'"),
+    ("measure", {"source": "room", "what": "size", "arguments": {"of": "unicorn"}}, "unicorn"),
+    ("crop", {"source": 3, "frame": "$frame/0"}, "source must be a path"),
+    ("crop", {"frame": "$frame/0", "xyxy_px": [0, 0, 9, 9]}, "names no scene"),
+    ("crop", {"source": "room", "frame": "$frame/0", "xyxy_px": "all"}, "xyxy_px"),
+]
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(
-    ("tool", "arguments", "words"),
-    [
-        ("ask", {"source": "room", "question": "What is the meaning of life?"}, "question"),
-        ("ask", {"source": "room"}, "question: Field required"),
-        ("ask", {"source": "room", "question": "How tall is the table?", "after": "nothing"}, "no answer"),
-        ("ask", {"source": "room", "question": "x", "path": "/etc/passwd"}, "path: Extra inputs"),
-        ("ask", {"source": "nowhere", "question": "How tall is the table?"}, "there is room"),
-        ("ask", {"source": "sample:nothing", "question": "How tall is the table?"}, "sample"),
-        ("build_scene", {"source": 3}, "source"),
-        ("build_scene", {}, "source: Field required"),
-        ("measure", {"source": "room", "what": "weight"}, "there are camera_direction, count"),
-        ("measure", {"source": "room", "what": "crop"}, "nothing called 'crop'"),
-        ("measure", {"source": "room", "what": "size", "arguments": {"of": "unicorn"}}, "unicorn"),
-        ("crop", {"source": 3, "frame": "$frame/0"}, "source must be a path"),
-        ("crop", {"frame": "$frame/0", "xyxy_px": [0, 0, 9, 9]}, "names no scene"),
-        ("crop", {"source": "room", "frame": "$frame/0", "xyxy_px": "all"}, "xyxy_px"),
-    ],
-)
-def test_what_is_wrong_is_said_to_the_model(
-    served: Served, tool: str, arguments: dict[str, object], words: str, mode: str
-) -> None:
-    result = served.call(tool, mode, **arguments)
+def test_what_is_wrong_is_said_to_the_model(served: Served, mode: str) -> None:
+    async def tried(client: Client) -> list[CallToolResult]:
+        return [await client.call_tool(tool, arguments) for tool, arguments, _ in WRONG]
 
-    assert result.is_error
-    assert words in text_of(result)
+    for (_, arguments, words), result in zip(WRONG, served.use(tried, mode), strict=True):
+        assert result.is_error, arguments
+        assert words in text_of(result)
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_tool_that_is_not_there_is_an_error_of_the_protocol(served: Served, mode: str) -> None:
-    for name in ("teleport", "mesh", "depth-depth_pro", "size"):
-        with pytest.raises(MCPError, match="there is no tool"):
-            served.call(name, mode, source="room")
+    async def tried(client: Client) -> None:
+        for name in ("teleport", "mesh", "depth-depth_pro", "size"):
+            with pytest.raises(MCPError, match="there is no tool"):
+                await client.call_tool(name, {"source": "room"})
+
+    served.use(tried, mode)
 
 
 def test_a_damaged_file_is_named_without_the_folders_of_the_server(served: Served) -> None:
