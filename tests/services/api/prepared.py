@@ -103,7 +103,9 @@ def open_prepared(folder: Path, doing: Doing, **overrides: Any) -> Service:  # n
     settings = replace(Settings(), cache_folder=folder / "cache")
     store = Store.open(f"sqlite:///{folder / 'service.sqlite'}")
     meter = service_meter()
-    agent = SimpleNamespace(trace_path=lambda run: folder / "runs" / f"{run}.jsonl", close=lambda: None)
+    agent = SimpleNamespace(
+        trace_path=lambda run: folder / "runs" / f"{run}.jsonl", warm=lambda: None, close=lambda: None
+    )
     return Service(
         config=config,
         settings=settings,
