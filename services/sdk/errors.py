@@ -20,7 +20,12 @@ from collections.abc import Mapping
 
 from spatial_agent.services.api.schemas import Problem
 from spatial_agent.tools.call_json import ERRORS
-from spatial_agent.tools.errors import AmbiguousReferenceError, NoSuchObjectError, SpatialAgentError
+from spatial_agent.tools.errors import (
+    AmbiguousReferenceError,
+    NoSuchObjectError,
+    SourceError,
+    SpatialAgentError,
+)
 
 __all__ = [
     "ApiError",
@@ -118,7 +123,8 @@ BY_STATUS: Mapping[int, type[ApiError]] = {
     504: UnavailableError,
     507: QuotaError,
 }
-_OWN = {name.lower().removesuffix("error"): kind for name, kind in ERRORS.items()}
+#: By the last part of a problem's type; a refused upload is a source that cannot be read.
+_OWN = {name.lower().removesuffix("error"): kind for name, kind in ERRORS.items()} | {"upload": SourceError}
 
 
 def error_of(problem: Problem, *, retry_after_s: float | None = None) -> SpatialAgentError:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spatial_agent.tools.errors import SourceError
 
-#: Bytes that are read of a file at a time.
+#: Bytes that are read of a file at a time, and that go out at once.
 PIECE_BYTES = 2**18
 TAR_BLOCK = 512
 
@@ -50,7 +50,7 @@ class Payload:
             SourceError: If a file is no longer what it was.
         """
         pieces = []
-        for piece in self.pieces(offset):
+        for piece in self._single_pieces(offset):
             pieces.append(piece[:most])
             most -= len(pieces[-1])
             if not most:
@@ -58,11 +58,22 @@ class Payload:
         return b"".join(pieces)
 
     def pieces(self, offset: int = 0) -> Iterator[bytes]:
-        """Yield the bytes from an offset on.
+        """Yield the bytes from an offset on, what is small together.
 
         Raises:
             SourceError: If a file is no longer what it was.
         """
+        held, size = [], 0
+        for piece in self._single_pieces(offset):
+            held.append(piece)
+            size += len(piece)
+            if size >= PIECE_BYTES:
+                yield b"".join(held)
+                held, size = [], 0
+        if held:
+            yield b"".join(held)
+
+    def _single_pieces(self, offset: int) -> Iterator[bytes]:
         first = bisect_right(self._ends, offset)
         for index in range(first, len(self._parts)):
             part = self._parts[index]

@@ -17,6 +17,8 @@ from spatial_agent.tools.errors import SpatialAgentError
 
 #: Told how many bytes have arrived or gone out, and how many there are.
 Progress = Callable[[int, int], None]
+#: Letters of a scene's name.
+MOST_NAME = 120
 #: From this size on an upload is resumable, bytes.
 RESUMABLE_BYTES = 16 * 2**20
 #: Bytes that are sent in one go of a resumable upload; so many are lost at most where it breaks.
@@ -53,7 +55,7 @@ def upload_of(source: str | Path | Sequence[str | Path], name: str | None, profi
     paths = tuple(
         Path(item).expanduser() for item in ([source] if isinstance(source, str | Path) else source)
     )
-    return Upload(paths, name or (paths[0].absolute().name if paths else "scene"), profile)
+    return Upload(paths, name or (paths[0].absolute().name[:MOST_NAME] if paths else "scene"), profile)
 
 
 def uploaded(pace: Pace, upload: Upload, progress: Progress | None) -> Plan[SceneView]:

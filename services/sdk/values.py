@@ -8,7 +8,7 @@ from typing import Any
 
 from spatial_agent.agent.answer import FORMAT, Answer
 from spatial_agent.agent.regions import Region
-from spatial_agent.services.api.schemas import Problem, QuestionView, RegionModel, ToolCallView
+from spatial_agent.services.api.schemas import MaskModel, Problem, QuestionView, RegionModel, ToolCallView
 from spatial_agent.services.sdk.errors import ProtocolError, error_of, unexplained
 from spatial_agent.services.store.records import FINAL, JobState
 from spatial_agent.tools.contract import Json
@@ -138,18 +138,16 @@ def region_model(region: Region) -> RegionModel:
     """Return a region as the service takes it.
 
     Raises:
-        InvalidValueError: If it is a mask, or beyond what the service takes.
+        InvalidValueError: If it is beyond what the service takes.
     """
-    if region.mask is not None:
-        raise InvalidValueError(
-            "region: expected a box, a point or an outline, got a mask, which the service does not take"
-        )
+    mask = region.mask
     try:
         return RegionModel(
             frame=region.frame,
             xyxy_px=region.xyxy_px,
             point_px=region.point_px,
             outline_px=None if region.outline_px is None else list(region.outline_px),
+            mask=None if mask is None else MaskModel(size=mask.size, counts=list(mask.counts)),
             label=region.label,
         )
     except ValueError as error:

@@ -49,6 +49,7 @@ OWN = {
     "budget-exceeded": "BudgetExceededError",
     "scale": "ScaleError",
     "stopped": "StoppedError",
+    "upload": "SourceError",
 }
 
 
