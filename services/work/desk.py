@@ -246,11 +246,11 @@ class Desk:
     async def _claim(self) -> tuple[Job, EventId] | None:
         try:
             return await self._calls(claim, self._store, self._worker, self._work.lease_seconds)
-        except StoreUnavailableError as error:
-            _log.warning("jobs are taken up later: %s", error)
+        except StoreUnavailableError:
+            return None
         except Exception:
             _log.exception("no job could be taken up")
-        return None
+            return None
 
     def _take_up(self, job: Job, last: EventId) -> None:
         if job.id in self._attempts:
@@ -309,8 +309,8 @@ class Desk:
             await asyncio.sleep(min(BEAT_S, self._work.lease_seconds / 3))
             try:
                 await self._beat_once()
-            except StoreUnavailableError as error:
-                _log.warning("jobs go on, but cannot show it: %s", error)
+            except StoreUnavailableError:
+                continue
             except Exception:
                 _log.exception("jobs go on, but cannot show it")
 

@@ -50,8 +50,8 @@ class Following:
             await pause(self._closing, LOOK_S)
             try:
                 await self._look_once()
-            except StoreUnavailableError as error:
-                _log.warning("what happens in jobs elsewhere is told later: %s", error)
+            except StoreUnavailableError:
+                continue
             except Exception:
                 _log.exception("what happens in jobs elsewhere could not be read")
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from spatial_agent.services.api.config import Retention
-from spatial_agent.services.store.errors import StoreUnavailableError
 from spatial_agent.services.store.records import SceneRecord
 from spatial_agent.services.store.store import Store
 from spatial_agent.services.work.store_calls import StoreCalls, pause
@@ -51,10 +50,8 @@ class Sweeper:
         while not until.is_set():
             try:
                 await self.sweep_once(time.time())
-            except StoreUnavailableError as error:
-                _log.warning("what is kept no longer is dropped later: %s", error)
             except Exception:
-                _log.exception("what is kept no longer could not be dropped")
+                _log.exception("what is kept no longer could not be dropped; it is tried again later")
             await pause(until, SWEEP_S)
 
     async def sweep_once(self, now: float) -> None:

@@ -32,12 +32,14 @@ class StoreCalls:
             name: What the threads are called.
         """
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._is_closed = False
+        self._is_closed = self._is_away = False
 
     async def __call__(
         self, call: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs
     ) -> Result:
         """Return what a call comes back with; what it raises is passed on.
+
+        That the store is away is logged once, and once that it is back.
 
         Raises:
             StoppedError: If the service has shut down.
@@ -47,7 +49,17 @@ class StoreCalls:
                 "expected a running service, this one has shut down: ask again when it is back"
             )
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, partial(call, *args, **kwargs))
+        try:
+            result = await loop.run_in_executor(self._threads, partial(call, *args, **kwargs))
+        except StoreUnavailableError as error:
+            if not self._is_away:
+                _log.warning("the store is away; jobs go on, and what they come to is kept: %s", error)
+            self._is_away = True
+            raise
+        if self._is_away:
+            _log.warning("the store is back")
+        self._is_away = False
+        return result
 
     async def insist(self, call: Callable[[], Result], give_up: asyncio.Event) -> Result:
         """Call again and again while the store is away; what else it raises is passed on.
@@ -60,10 +72,9 @@ class StoreCalls:
         while True:
             try:
                 return await self(call)
-            except StoreUnavailableError as error:
+            except StoreUnavailableError:
                 if give_up.is_set():
                     raise
-                _log.warning("trying again in %.1f s: %s", pause_s, error)
             await pause(give_up, pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 

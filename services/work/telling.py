@@ -134,8 +134,7 @@ class Telling:
         batch = tuple(self._waiting)
         try:
             is_ours = await self._calls(self._write, batch)
-        except StoreUnavailableError as error:
-            _log.warning("events of a job are written later: %s", error)
+        except StoreUnavailableError:
             return False
         except Exception:  # a job goes on where only its story cannot be written
             _log.exception("events of a job are left out of the store, which refuses them")

@@ -9,6 +9,7 @@ from spatial_agent.services.metrics import PrometheusMeter
 from spatial_agent.services.store.errors import IdempotencyConflictError, QueueFullError
 from spatial_agent.services.store.records import LOCAL_TENANT, Job, SessionRecord
 from spatial_agent.services.store.store import Store
+from spatial_agent.services.work import desk as desk_module
 from spatial_agent.services.work.desk import Done
 from spatial_agent.services.work.job_metrics import JOB_METRICS
 from spatial_agent.services.work.job_runner import Tell
@@ -25,6 +26,12 @@ from tests.services.work.scripted import (
     until,
     working,
 )
+
+
+@pytest.fixture(autouse=True)
+def _never_look_without_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a job that nobody announces wait for ever: looking now and then would hide it."""
+    monkeypatch.setattr(desk_module, "POLL_S", 3600.0)
 
 
 def test_a_job_is_run_and_its_answer_kept(store: Store) -> None:

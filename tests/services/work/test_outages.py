@@ -1,11 +1,13 @@
 """A store that goes away and comes back costs time, never a job; a job that another has is let go."""
 
 import asyncio
+import threading
+from collections.abc import Sequence
 
 import pytest
 
 from spatial_agent.services.store.errors import StoreUnavailableError
-from spatial_agent.services.store.records import LOCAL_TENANT, Job
+from spatial_agent.services.store.records import LOCAL_TENANT, Job, JobState
 from spatial_agent.services.store.store import Store
 from spatial_agent.services.work import desk as desk_module
 from spatial_agent.services.work import following, store_calls, telling
@@ -13,6 +15,7 @@ from spatial_agent.services.work.desk import Done
 from spatial_agent.services.work.job_runner import Tell
 from tests.services.work.scripted import (
     ANSWER,
+    PATIENCE_S,
     Gated,
     Outage,
     Scripted,
@@ -88,6 +91,52 @@ def test_what_ends_during_an_outage_is_written_down_after_it(store: Store) -> No
 
     on_loop(test())
     assert len(runner.ran) == 1
+
+
+def test_an_outage_is_logged_once(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    outage = Outage(store)
+
+    async def test() -> None:
+        async with working(store, Scripted(at_once)):
+            outage.begin()
+            await until(lambda: outage.refused > 10)
+            outage.end()
+            await until(lambda: "is back" in caplog.text)
+
+    on_loop(test())
+    assert caplog.text.count("the store is away") == 1
+
+
+def test_signs_of_life_do_not_wait_for_other_calls(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    gated, go_on, renewed = Gated(), threading.Event(), threading.Event()
+    counts, renew = store.jobs.counts, store.jobs.renew
+
+    def slow_counts() -> dict[JobState, int]:
+        assert go_on.wait(PATIENCE_S)
+        return counts()
+
+    def watched_renew(worker: str, ids: Sequence[str], lease_s: float) -> dict[str, bool]:
+        held = renew(worker, ids, lease_s)
+        renewed.set()
+        return held
+
+    async def test() -> None:
+        async with working(store, Scripted(gated)) as desk:
+            job, _ = await desk.submit(new_job())
+            await gated.begun.wait()
+            asked = [asyncio.create_task(desk.counts()) for _ in range(20)]
+            await asyncio.sleep(0)
+            monkeypatch.setattr(store.jobs, "renew", watched_renew)
+            assert await asyncio.to_thread(renewed.wait, PATIENCE_S)
+            assert not any(task.done() for task in asked)
+            go_on.set()
+            for found in await asyncio.gather(*asked):
+                assert found["running"] == 1
+            gated.gate.set()
+            assert (await ended(desk, job)).state == "done"
+
+    monkeypatch.setattr(store.jobs, "counts", slow_counts)
+    on_loop(test())
 
 
 def test_draining_ends_while_the_store_is_away(store: Store, caplog: pytest.LogCaptureFixture) -> None:
