@@ -112,7 +112,8 @@ class Attempt:
             self._give_up.set()
         if self._why is None or why == "lost":
             self._why = why
-        if self._work is not None and not self._work.done():
+        # Once: asking again would break into what the runner does to stop.
+        if self._work is not None and not self._work.done() and self._patience is None:
             self._work.cancel()
             self._patience = asyncio.get_running_loop().call_later(self._bench.stop_s, self._is_over)
 

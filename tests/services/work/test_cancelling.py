@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import threading
+from collections.abc import Sequence
 
 import pytest
 
@@ -14,6 +16,7 @@ from spatial_agent.services.work.job_runner import Tell
 from spatial_agent.tools.errors import ToolFailedError
 from tests.services.work.scripted import (
     ANSWER,
+    PATIENCE_S,
     Gated,
     Scripted,
     at_once,
@@ -152,6 +155,40 @@ def test_a_runner_that_does_not_stop_holds_nobody_up(store: Store, caplog: pytes
 
     on_loop(test())
     assert "does not stop" in caplog.text
+
+
+def test_a_runner_is_asked_to_stop_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_module, "STOP_S", PATIENCE_S)
+    begun, renewed, asked = asyncio.Event(), threading.Event(), list[str]()
+    renew = store.jobs.renew
+
+    def watched_renew(worker: str, ids: Sequence[str], lease_s: float) -> dict[str, bool]:
+        held = renew(worker, ids, lease_s)
+        if asked:
+            renewed.set()
+        return held
+
+    async def cleans_up(job: Job, tell: Tell) -> Done:
+        begun.set()
+        while True:
+            try:
+                await (asyncio.to_thread(renewed.wait, PATIENCE_S) if asked else asyncio.Event().wait())
+                await asyncio.sleep(0.03)
+            except asyncio.CancelledError:
+                asked.append(job.id)
+            else:
+                raise asyncio.CancelledError
+
+    async def test() -> None:
+        async with working(store, Scripted(cleans_up)) as desk:
+            job, _ = await desk.submit(new_job())
+            await begun.wait()
+            await cancelled(desk, job)
+            assert (await ended(desk, job)).state == "cancelled"
+            assert asked == [job.id]
+
+    monkeypatch.setattr(store.jobs, "renew", watched_renew)
+    on_loop(test())
 
 
 def test_an_error_on_being_cancelled_is_a_cancellation(store: Store) -> None:
