@@ -8,10 +8,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 from spatial_agent.services.store.database import Database
 from spatial_agent.services.store.errors import StoreUnavailableError
@@ -19,6 +20,7 @@ from spatial_agent.services.store.records import SceneRecord
 from spatial_agent.services.store.store import Store
 from spatial_agent.services.store.tables import metadata
 from spatial_agent.tools.errors import ConfigurationError
+from tests.services.store.postgresql import PostgreSQL, postgresql_cluster
 
 
 def test_an_opened_database_has_the_tables_that_the_code_speaks_of(url: str) -> None:
@@ -59,14 +61,12 @@ def test_processes_that_start_at_once_make_the_tables_once(tmp_path: Path) -> No
         subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(2)
     ]
-    ends = []
     for process in started:
         assert process.stdin is not None
         process.stdin.close()
         process.stdin = None
-    for process in started:
-        ends.append((process.communicate(timeout=60)[1], process.returncode))
-    assert ends == [(b"", 0)] * 2
+    assert [process.communicate(timeout=60)[1] for process in started] == [b"", b""]
+    assert [process.returncode for process in started] == [0, 0]
 
 
 def test_a_database_of_a_newer_version_is_left_alone(url: str) -> None:
@@ -128,15 +128,31 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
         Database.open(f"sqlite:///{tmp_path / 'store.sqlite'}")
 
 
-def test_a_store_shows_no_password(store: Store) -> None:
-    assert "***" in repr(Database.__repr__(_with_password(store.database)))
-    assert "s3cret" not in repr(_with_password(store.database))
+def test_a_store_shows_no_password() -> None:
+    engine = create_engine("postgresql+psycopg://ann:s3cret@host/rooms?password=s3cret")
+    shown = repr(Store(Database(engine)))
+    assert "ann:***@host/rooms" in shown
+    assert "s3cret" not in shown
 
 
-def _with_password(database: Database) -> Database:
-    from sqlalchemy import create_engine
+def test_an_option_that_no_server_knows_is_named(postgresql: PostgreSQL) -> None:
+    with pytest.raises(StoreUnavailableError, match="colour"):
+        Database.open(f"{postgresql.url()}&colour=red")
 
-    return Database(create_engine("postgresql+psycopg://ann:s3cret@host/rooms?password=s3cret"))
+
+def test_a_server_that_comes_back_is_found_again(postgresql: PostgreSQL) -> None:
+    with Store.open(postgresql.new_database()) as store, psycopg.connect(postgresql.url()) as other:
+        assert store.jobs.counts()["queued"] == 0
+        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        assert store.jobs.counts()["queued"] == 0
+
+
+def test_a_server_that_went_away_is_an_error_in_words(tmp_path: Path) -> None:
+    with postgresql_cluster() as cluster:
+        with cluster.running():
+            store = Store.open(cluster.new_database())
+        with store, pytest.raises(StoreUnavailableError, match="that answers"):
+            store.jobs.counts()
 
 
 def test_the_file_of_a_store_is_its_owners(tmp_path: Path) -> None:

@@ -34,15 +34,11 @@ def test_of_a_secret_only_the_digest_is_kept(store: Store) -> None:
     assert not [value for value in row if secret in str(value)]
 
 
-@pytest.mark.parametrize("change", [
-    lambda token: "", lambda token: token[:-1], lambda token: token + "A", lambda token: token[3:],
-    lambda token: "sk" + token[2:], lambda token: token.rpartition("_")[0], lambda token: "sa__", lambda token: "sa_",
-    lambda token: token.swapcase(), lambda token: token[:-1] + chr(ord(token[-1]) ^ 1), lambda token: token + "\0",
-])  # fmt: skip
-def test_no_other_token_is_a_key(store: Store, change: object) -> None:
+def test_no_other_token_is_a_key(store: Store) -> None:
     _, token = store.keys.create("ann", "laptop", SCOPES)
-    assert callable(change)
-    assert store.keys.find(change(token)) is None
+    others = ["", "sa_", "sa__", token[:-1], token + "A", token[3:], "sk" + token[2:], token + "\0"]
+    others += [token.rpartition("_")[0], token.swapcase(), token[:-1] + chr(ord(token[-1]) ^ 1), "\ud800"]
+    assert [other for other in others if store.keys.find(other) is not None] == []
 
 
 def test_a_secret_is_not_good_for_another_key(store: Store) -> None:

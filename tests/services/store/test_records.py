@@ -5,7 +5,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-
 from spatial_agent.services.store.records import NewJob, SceneRecord, SessionRecord, UploadRecord
 from spatial_agent.services.store.store import Store
 
