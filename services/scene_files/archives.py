@@ -173,8 +173,8 @@ def _unpack_tar(packed: Path, tree: Tree, stopped: Stopped) -> None:
             with source:
                 _copy(source, member.name, tree, ratio, stopped)
         file.seek(archive.offset)
-        # The library takes headers that make no sense, or are cut off, for the end.
-        if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
+        # The library takes headers that make no sense, or are cut off, for the end, and needs none.
+        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise UploadError("the archive is damaged or truncated; pack it again")
 
 

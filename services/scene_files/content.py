@@ -17,6 +17,8 @@ Content = Literal["picture", "video", "archive", "text", "foreign"]
 STILLS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis"})
 ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"})
 WHITE = b" \t\r\n#"
+#: What may stand before JSON: white space and the mark of UTF-8.
+BLANK = b" \t\r\n\xef\xbb\xbf"
 
 Test = Callable[[bytes], bool]
 #: Format, content and suffix, by what the first bytes say. Playlists and lists of files are none of them on
@@ -38,6 +40,7 @@ FORMATS: tuple[tuple[str, Content, str, Test], ...] = (
     ("ZIP", "archive", ".zip", lambda head: head.startswith((b"PK\3\4", b"PK\5\6"))),
     ("gzip", "archive", ".tar.gz", lambda head: head.startswith(b"\x1f\x8b\x08")),
     ("tar", "archive", ".tar", lambda head: head[257:262] == b"ustar"),
+    ("JSON", "text", ".json", lambda head: head.lstrip(BLANK)[:1] == b"{" and _is_text(head)),
 )
 
 
@@ -73,7 +76,7 @@ def promised_by(name: PurePosixPath) -> Content:
 
 def usual_suffix(form: str) -> str:
     """Return the suffix of files of a format, for those that came without a fitting one."""
-    return next((suffix for name, _, suffix, _ in FORMATS if name == form), ".json")
+    return next(suffix for name, _, suffix, _ in FORMATS if name == form)
 
 
 def _is_text(head: bytes) -> bool:

@@ -295,6 +295,10 @@ class SceneFiles:
         stored = self.store.scenes.stored_bytes(tenant)
         return most_bytes - stored - sum(upload.length for upload in self.uploads.begun(tenant))
 
+    def in_flight_bytes(self, tenant: str) -> int:
+        """Return what a tenant is sending at the moment: bytes on the disk that belong to no scene yet."""
+        return self._in_flight.of(tenant)
+
     def remove_stale(self, now: float) -> int:
         """Remove what a server that died left half received, and uploads that were not finished in time.
 

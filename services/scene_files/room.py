@@ -26,6 +26,11 @@ class InFlight:
                 del self._bytes[tenant]
             return total
 
+    def of(self, tenant: str) -> int:
+        """Return how many bytes there are of a tenant."""
+        with self._lock:
+            return self._bytes[tenant]
+
 
 class Room:
     """What one scene takes while it is received; used by one request, from one thread at a time.

@@ -117,7 +117,7 @@ class Tree:
     def _name_by_content(self, name: PurePosixPath) -> None:
         form = self.formats[name]
         content, promised = content_of(form), promised_by(name)
-        takes_suffix = content in ("picture", "video") or (content == "text" and promised == "foreign")
+        takes_suffix = content in ("picture", "video") or (form == "JSON" and promised == "foreign")
         if takes_suffix and promised != content:
             fitting = name.with_name(f"{name.name[:200]}{usual_suffix(form)}")
             self.path(name).rename(self.path(fitting))
