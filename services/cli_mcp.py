@@ -40,7 +40,7 @@ def mcp_command(
     camera_height: CameraHeightOption = None,
     runner: RunnerOption = "local",
     address: AddressOption = None,
-    model: ModelOption = "none",
+    model: ModelOption = None,
     interface: InterfaceOption = "tools",
 ) -> None:
     """Serve questions, scenes and experts to other agents over the Model Context Protocol (MCP)."""

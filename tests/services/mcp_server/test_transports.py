@@ -20,10 +20,7 @@ from spatial_agent.services.mcp_server.transports import serve_http
 from spatial_agent.tools.errors import ConfigurationError
 from tests.services.mcp_server.serving import MODES, Served
 
-COMMAND = (
-    "import typer; from spatial_agent.services.cli_mcp import mcp_command; "
-    "app = typer.Typer(); app.command()(mcp_command); app()"
-)
+COMMAND = ("-c", "from spatial_agent.services.cli import main; main()", "mcp")
 #: A server whose agent writes to the standard output in every way there is, when it is opened and at work.
 NOISY = """
 import os, subprocess, sys
@@ -64,7 +61,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 def test_a_client_starts_the_command_and_asks(served: Served, environment: dict[str, str]) -> None:
     server = StdioServerParameters(
-        command=sys.executable, args=["-c", COMMAND, "--root", str(served.root)], env=environment
+        command=sys.executable, args=[*COMMAND, "--root", str(served.root)], env=environment
     )
 
     async def asked() -> CallToolResult:
@@ -124,7 +121,7 @@ def address(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     environment = os.environ | {"SPATIAL_AGENT_CACHE": str(tmp_path_factory.mktemp("cache"))}
     arguments = ["--root", str(root), "--http", "--port", "0"]
     with subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *arguments], stderr=subprocess.PIPE, text=True, env=environment
+        [sys.executable, *COMMAND, *arguments], stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
         assert process.stderr is not None
         found = re.search(r"http://\S+", process.stderr.readline())
@@ -220,7 +217,7 @@ def test_only_loopback_is_listened_on(served: Served) -> None:
 )
 def test_the_command_says_what_is_wrong_with_its_options(arguments: list[str], words: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, *COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=120
     )
 
     assert done.returncode == 2
