@@ -9,7 +9,7 @@ from spatial_agent.agent.session import MOST_REMEMBERED
 from spatial_agent.agent.situation import Exchange
 from spatial_agent.services.api.chat_errors import ChatRequestError
 from spatial_agent.services.api.chat_pictures import PictureUrl
-from spatial_agent.services.api.chat_prompts import Prompt, read_prompt, without_instructions
+from spatial_agent.services.api.chat_prompts import Prompt, is_caption, read_prompt, without_instructions
 from spatial_agent.services.api.chat_request import ChatMessage, MediaUrl, Part
 from spatial_agent.tools.errors import QuestionError
 
@@ -20,17 +20,10 @@ MOST_TOLD = 3
 #: Longest question, and what is kept of a system message, characters.
 LONGEST_QUESTION = 8000
 LONGEST_NOTE = 2000
-LONGEST_CAPTION = 80
 #: How what the system says is told to a model: as something said, not as a rule.
 SAID_BEFOREHAND, NOTED = "(said beforehand)", "noted"
 #: A system message that says nothing.
 SMALL_TALK = re.compile(r"you are (?:an? )?[\w ,-]{0,60}(?:assistant|model|ai)[.!]?", re.IGNORECASE)
-#: Words that only say which picture comes next: "Frame 3:", "Image-1:", "<2.5 seconds>".
-CAPTION = re.compile(
-    r"\s*(?:[\[(<]?\s*(?:(?:frame|image|img|picture|photo|view|time(?:stamp)?)\s*[-#:]?\s*)?\d{1,6}(?:\.\d{1,6})?\s*"
-    r"(?:s|sec|seconds?)?\s*[\])>]?\s*[:.]?)\s*",
-    re.IGNORECASE,
-)
 MEDIA = ("image_url", "video_url", "video")
 
 
@@ -126,12 +119,8 @@ def _texts(message: ChatMessage, number: int) -> Iterator[str]:
                 code="unsupported_content",
             )
         is_before_picture = place + 1 < len(parts) and parts[place + 1].type in MEDIA
-        if part.text and not (is_before_picture and _is_caption(part.text)):
+        if part.text and not (is_before_picture and is_caption(part.text)):
             yield part.text
-
-
-def _is_caption(text: str) -> bool:
-    return len(text) <= LONGEST_CAPTION and bool(CAPTION.fullmatch(text))
 
 
 def _has_pictures(message: ChatMessage) -> bool:
@@ -164,11 +153,11 @@ def _dialogue(messages: Sequence[ChatMessage], since: int, asking: int) -> tuple
         if message.role == "user":
             asked += _texts(message, number)
         elif message.role == "assistant" and asked:
-            said.append((read_prompt("\n".join(asked)).question, "\n".join(_texts(message, number))))
+            said.append(("\n".join(asked), "\n".join(_texts(message, number))))
             asked = []
     dialogue = Dialogue()
     for question, answer in said[-MOST_EXCHANGES:]:
-        whole = _whole(question[:LONGEST_QUESTION], dialogue)
+        whole = _whole(read_prompt(question[:LONGEST_QUESTION]).question, dialogue)
         dialogue = dialogue.then(Exchange(whole, answer.strip()[:MOST_REMEMBERED]))
     return dialogue.exchanges
 

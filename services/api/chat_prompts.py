@@ -69,6 +69,13 @@ WRAPPERS = (
         re.IGNORECASE,
     ),
 )
+#: Words that only say which picture comes next: "Frame 3:", "Image-1:", "<2.5 seconds>".
+CAPTION = re.compile(
+    r"\s*[\[(<]?\s*(?:(?:frame|image|img|picture|photo|view|time(?:stamp)?)\s*[-#:]?\s*)?"
+    r"\d{1,6}(?:\.\d{1,6})?\s*(?:s|sec|seconds?)?\s*[\])>]?\s*[:.]?\s*",
+    re.IGNORECASE,
+)
+LONGEST_CAPTION = 80
 LABEL = re.compile(r"^\s*(?:question|q)\s*:\s*", re.IGNORECASE)
 OPTIONS_HEADER = re.compile(
     r"^\s*(?:(?:answer )?(?:options|choices|candidates)(?: are)?"
@@ -117,7 +124,7 @@ def read_prompt(text: str, said_before: str = "") -> Prompt:
     >>> prompt.question, prompt.options, prompt.shape.is_short
     ('Is it far?', ('A. yes', 'B. no'), True)
     """
-    text = PLACEHOLDER.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    text = _without_pictures(text.replace("\r\n", "\n").replace("\r", "\n"))
     shape = shape_of(text)
     if shape == PLAIN:
         shape = shape_of(said_before)
@@ -141,6 +148,11 @@ def shape_of(text: str) -> AnswerShape:
     return AnswerShape(is_short=True) if SHORT_WANTED.search(text) else PLAIN
 
 
+def is_caption(words: str) -> bool:
+    """Return whether words only say which picture comes next."""
+    return len(words) <= LONGEST_CAPTION and bool(CAPTION.fullmatch(words))
+
+
 def is_instruction(words: str) -> bool:
     """Return whether words only say how to answer."""
     return "?" not in words and bool(INSTRUCTS.match(words)) and bool(OF_FORM.search(words))
@@ -150,6 +162,14 @@ def without_instructions(text: str) -> str:
     """Return what a text says beside how to answer, one line each."""
     lines = _unwrapped(text[:LONGEST_READ]).split("\n")
     return "\n".join(line for line in lines if line.strip() and not is_instruction(line))
+
+
+def _without_pictures(text: str) -> str:
+    """Return a text without the places of its pictures, and what stands before each."""
+    if not PLACEHOLDER.search(text):
+        return text.strip()
+    lines = ((line, PLACEHOLDER.sub(" ", line)) for line in text.split("\n"))
+    return "\n".join(bare for line, bare in lines if bare == line or not is_caption(bare)).strip()
 
 
 def _unwrapped(text: str) -> str:

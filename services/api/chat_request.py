@@ -63,16 +63,18 @@ class ResponseFormat(Lenient):
 class Spatial(Wire):
     """What only this service knows: `extra_body={"spatial": {...}}` of OpenAI's client."""
 
-    scene: Id | None = Field(None, description="An uploaded scene; the pictures of the messages otherwise.")
+    scene: Id | None = Field(
+        default=None, description="An uploaded scene; the pictures of the messages otherwise."
+    )
     options: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=400)]],
         Field(max_length=26, description="The answers offered; those in the question otherwise."),
     ] = []
     regions: Annotated[list[RegionModel], Field(max_length=20, description="What is marked on frames.")] = []
     profile: Annotated[str, Field(max_length=40)] | None = Field(
-        None, description="Which experts; as the model's name says otherwise."
+        default=None, description="Which experts; as the model's name says otherwise."
     )
-    priority: Annotated[int, Field(ge=-100, le=100)] = Field(0, description="Higher first.")
+    priority: Annotated[int, Field(ge=-100, le=100)] = Field(default=0, description="Higher first.")
 
 
 class ChatRequest(Lenient):

@@ -1,5 +1,6 @@
 """Conversations: who asks, about which pictures, and what was said before."""
 
+import time
 from typing import Any
 
 import pytest
@@ -143,6 +144,16 @@ def test_what_the_system_says_is_told_as_something_said() -> None:
 def test_a_system_that_says_nothing_is_not_told(said: str) -> None:
     read = understood(("system", said), ("user", "How tall is the sofa?"))
     assert with_note(read) == ()
+
+
+def test_no_conversation_takes_long() -> None:
+    turns = [
+        ("user" if number % 2 else "assistant", "and how far is it from there? " * 300)
+        for number in range(999)
+    ]
+    began = time.process_time()
+    understood(("system", "please answer " * 9000), *turns, ("user", "And the lamp?"), has_scene=True)
+    assert time.process_time() - began < 1.0
 
 
 @pytest.mark.parametrize(

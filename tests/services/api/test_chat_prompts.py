@@ -208,6 +208,12 @@ def test_choices_of_inspect(template: str, question: str, options: tuple[str, ..
             (),
             AnswerShape(),
         ),
+        (
+            "Frame1: <image>\nFrame2: <image>\nHow many chairs are there?",
+            "How many chairs are there?",
+            (),
+            AnswerShape(),
+        ),
         ("What is <region 1>?", "What is <region 1>?", (), AnswerShape()),
         ("", "", (), AnswerShape()),
         ("<image>", "", (), AnswerShape()),
