@@ -8,11 +8,11 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from spatial_agent.services.api import chat, health, page, questions, scenes, sessions, uploads
+from spatial_agent.services.api import chat, health, page, questions, scenes, sessions, tools, uploads
 from spatial_agent.services.api.handlers import add_handlers
 from spatial_agent.services.api.limits import Limits
 from spatial_agent.services.api.logs import RequestLog
-from spatial_agent.services.api.openapi import describe
+from spatial_agent.services.api.openapi import describe, operation_id
 from spatial_agent.services.api.rates import RateLimits
 from spatial_agent.services.api.service import Service
 
@@ -84,6 +84,7 @@ def create_app(service: Service) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
     )
     app.state.service = service
     app.state.rates = RateLimits()

@@ -77,7 +77,16 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = "" if error.status_code in (404, 405) else str(error.detail)
     problem = plain_problem(error.status_code, detail) | {"instance": request_id_of(request)}
-    return ProblemResponse(problem, error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = _allowed(request, headers.get("Allow", ""))
+    return ProblemResponse(problem, headers)
+
+
+def _allowed(request: Request, known: str) -> str:
+    """Return the methods of a path: a path has a route for each, of which only one knows of the refusal."""
+    path = getattr(request.scope.get("route"), "path", "")
+    return ", ".join(sorted(name.upper() for name in request.app.openapi()["paths"].get(path, {}))) or known
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

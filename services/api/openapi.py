@@ -7,6 +7,7 @@ from spatial_agent.services.api.schemas import Problem
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from fastapi.routing import APIRoute
 
 _WORDS = {
     400: "The request cannot be read.",
@@ -45,6 +46,11 @@ def problem_response(status: int) -> dict[str, Any]:
 
 #: The problems that any route may answer with; given to every router that `api_router` makes.
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {status: problem_response(status) for status in _WORDS}
+
+
+def operation_id(route: "APIRoute") -> str:
+    """Return what generated clients call a route, such as ``questions_ask``."""
+    return f"{route.tags[0] if route.tags else 'other'}_{route.name}"
 
 
 def describe(app: "FastAPI", *, needs_keys: bool) -> dict[str, Any]:

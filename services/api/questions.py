@@ -61,6 +61,11 @@ EXAMPLES: dict[str, Any] = {
         },
     },
 }
+_OWN_ID = {"question_id": "$response.body#/id"}
+LINKS: dict[str, Any] = {
+    name: {"operationId": f"questions_{name}", "parameters": _OWN_ID}
+    for name in ("question", "cancel", "events", "trace", "picture")
+}
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?(?=$|[,;\s])", re.IGNORECASE)
 _EVENT_ID = re.compile(r"([1-9]\d{0,8})\.(\d{1,9})")
 #: Bytes of a trace that are sent at a time.
@@ -95,7 +100,10 @@ TheQuestion = Annotated[Job, Depends(_job)]
     "/v1/questions",
     status_code=202,
     response_description="It was taken; see Location.",
-    responses={200: {"model": QuestionView, "description": "It was waited for, and is done or has failed."}},
+    responses={
+        200: {"model": QuestionView, "description": "It was waited for, and has ended.", "links": LINKS},
+        202: {"links": LINKS},
+    },
 )
 async def ask(
     asked: Annotated[QuestionRequest, Body(openapi_examples=EXAMPLES)],

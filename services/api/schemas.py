@@ -43,8 +43,17 @@ class MaskModel(Wire):
     )
 
 
+def _given(*names: str) -> list[dict[str, Any]]:
+    """Return JSON schemas of which each says that one field is there and is not null."""
+    return [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in names]
+
+
 class RegionModel(Wire):
-    """What is marked on a frame, in exactly one of four ways; integers are pixel centres."""
+    """What is marked on a frame, in exactly one of several ways; integers are pixel centres."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"oneOf": _given("xyxy_px", "point_px", "outline_px")}
+    )
 
     frame: Annotated[int, Field(ge=0, description="Index of the frame.")]
     xyxy_px: tuple[Pixel, Pixel, Pixel, Pixel] | None = Field(
@@ -60,6 +69,10 @@ class RegionModel(Wire):
 
 class QuestionRequest(Wire):
     """A question about a scene, or the next one of a dialogue."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"anyOf": _given("scene", "session")}
+    )
 
     question: Text = Field(description="The question; <region 1> stands for the first region.")
     scene: Id | None = Field(None, description="The scene; left out where a session says it.")

@@ -18,6 +18,10 @@ router = api_router("sessions")
 EXAMPLES: dict[str, Any] = {
     "new": {"summary": "A dialogue about a scene", "value": {"scene": "sc_0123456789abcdef0123456789abcdef"}}
 }
+_OWN_ID = {"session_id": "$response.body#/id"}
+LINKS: dict[str, Any] = {
+    name: {"operationId": f"sessions_{name}", "parameters": _OWN_ID} for name in ("session", "forget")
+}
 
 
 async def _session(session_id: Id, service: TheService, caller: Reads) -> SessionRecord:
@@ -30,7 +34,9 @@ async def _session(session_id: Id, service: TheService, caller: Reads) -> Sessio
 TheSession = Annotated[SessionRecord, Depends(_session)]
 
 
-@router.post("/v1/sessions", status_code=201, response_description="The dialogue.")
+@router.post(
+    "/v1/sessions", status_code=201, response_description="The dialogue.", responses={201: {"links": LINKS}}
+)
 async def begin(
     asked: Annotated[SessionRequest, Body(openapi_examples=EXAMPLES)],
     response: Response,
