@@ -1,10 +1,26 @@
 """Where the state of a run is kept, so that a question survives a crash."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from spatial_agent.tools.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+    from psycopg import AsyncConnection
+    from psycopg_pool import AsyncConnectionPool
+
+#: A saver uses one connection at a time; another holds the lock while its tables are made.
+CONNECTIONS = 2
+#: How long a server may take to let us in, and one that makes the tables to do so, seconds.
+PATIENCE_S = 15.0
+#: Whoever makes the tables holds the advisory lock of this number.
+LOCK = 0x4348_4B50  # "CHKP"
 
 
 @asynccontextmanager
@@ -17,3 +33,67 @@ async def sqlite_checkpoints(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
         # last steps, and then the run starts again a step earlier.
         await saver.conn.execute("PRAGMA synchronous=NORMAL")
         yield saver
+
+
+@asynccontextmanager
+async def postgres_checkpoints(url: str) -> AsyncIterator["AsyncPostgresSaver"]:
+    """Open the checkpoints of a PostgreSQL database, which several servers may share.
+
+    Args:
+        url: Such as ``"postgresql://USER:PASSWORD@HOST/NAME"``.
+
+    Raises:
+        ConfigurationError: If the database cannot be reached, or lets nobody make tables.
+    """
+    from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+    from psycopg import Error
+    from psycopg.rows import dict_row
+    from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+    pool: AsyncConnectionPool[AsyncConnection[dict[str, Any]]] = AsyncConnectionPool(
+        url.replace("postgresql+psycopg://", "postgresql://", 1),
+        kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
+        min_size=1,
+        max_size=CONNECTIONS,
+        timeout=PATIENCE_S,
+        configure=_configure,
+        check=AsyncConnectionPool.check_connection,
+        open=False,
+    )
+    saver = AsyncPostgresSaver(pool)
+    async with pool:
+        try:
+            await _make_tables(pool, saver)
+        except (Error, PoolTimeout, TimeoutError) as error:
+            # The URL may hold a password.
+            raise ConfigurationError(
+                f"expected a PostgreSQL database that answers and lets us make tables, got {error}"
+            ) from error
+        yield saver
+
+
+async def _configure(connection: "AsyncConnection[dict[str, Any]]") -> None:
+    # As on SQLite: a power cut can lose the last steps, and then the run starts again a step earlier.
+    await connection.execute("SET synchronous_commit TO off")
+
+
+async def _make_tables(
+    pool: "AsyncConnectionPool[AsyncConnection[dict[str, Any]]]", saver: "AsyncPostgresSaver"
+) -> None:
+    async with pool.connection() as connection, asyncio.timeout(PATIENCE_S):
+        # Asked for again and again: indexes are made beside other transactions, for which PostgreSQL waits
+        # until all that have begun before have ended, and so for whoever waits for a lock.
+        while not await _tried(connection, "pg_try_advisory_lock"):
+            await asyncio.sleep(0.05)
+        try:
+            await saver.setup()
+        finally:
+            await _tried(connection, "pg_advisory_unlock")
+
+
+async def _tried(connection: "AsyncConnection[dict[str, Any]]", function: str) -> bool:
+    from psycopg.sql import SQL, Identifier
+
+    asked = SQL("SELECT {}(%s) AS is_done").format(Identifier(function))
+    row = await (await connection.execute(asked, (LOCK,))).fetchone()
+    return row is not None and bool(row["is_done"])

@@ -33,7 +33,7 @@ _IS_NEXT_OF_SESSION = or_(
 )
 
 
-def _first(condition: ColumnElement[bool], *order: ColumnElement[Any]) -> Select[tuple[int]]:
+def _first(condition: ColumnElement[bool], *order: ColumnElement[Any]) -> Select[int]:
     # What another claims at this moment is passed over, not waited for.
     found = select(jobs.c.number).where(condition).order_by(*order).limit(1)
     return found.with_for_update(skip_locked=True)
@@ -112,7 +112,7 @@ def abandon(connection: Connection, prefix: str) -> int:
     return len(held)
 
 
-def _back(connection: Connection, held: Sequence[Row[tuple[int, bool]]], *, uncounted: int) -> None:
+def _back(connection: Connection, held: Sequence[Row[int, bool]], *, uncounted: int) -> None:
     for number, cancelling in held:
         if cancelling:
             end_cancelled(connection, number)

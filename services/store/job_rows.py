@@ -13,7 +13,7 @@ _OF_JOB = ("id", "state", "created", "started", "finished", "attempts", "answer"
 FIELDS = [jobs.c[name] for name in (*_OF_NEW, *_OF_JOB)]
 
 
-def job_of(row: Row[Any]) -> Job:
+def job_of(row: Row[*tuple[Any, ...]]) -> Job:
     """Build a job from a row of `FIELDS`."""
     known = row._mapping
     new = NewJob(**{name: known[name] for name in _OF_NEW})

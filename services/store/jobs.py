@@ -93,7 +93,7 @@ _DROP = (
 )
 
 
-def _counted(condition: ColumnElement[bool]) -> Select[tuple[int]]:
+def _counted(condition: ColumnElement[bool]) -> Select[int]:
     some = select(literal(1)).where(condition).limit(bindparam("most")).subquery()
     return select(func.count()).select_from(some)
 

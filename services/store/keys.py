@@ -162,7 +162,7 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _record(row: Row[Any]) -> KeyRecord:
+def _record(row: Row[*tuple[Any, ...]]) -> KeyRecord:
     fields = {column.name: row._mapping[column.name] for column in _FIELDS}
     record = KeyRecord(**fields)
     return replace(record, scopes=frozenset(record.scopes), allowance=Allowance(**fields["allowance"]))

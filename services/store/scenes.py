@@ -1,7 +1,7 @@
 """Uploaded scenes."""
 
 from collections.abc import Mapping
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 
@@ -105,5 +105,5 @@ class SceneTable:
             return [_record(row) for row in connection.execute(_IDLE, {"before": before})]
 
 
-def _record(row: Row[tuple[object, ...]]) -> SceneRecord:
+def _record(row: Row[*tuple[Any, ...]]) -> SceneRecord:
     return SceneRecord(**row._mapping)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 
@@ -68,7 +69,7 @@ def add_exchange(connection: Connection, session: str, exchange: Mapping[str, Js
         connection.execute(insert(exchanges), {"session": session, "data": exchange})
 
 
-def _records(connection: Connection, rows: Iterable[Row[tuple[object, ...]]]) -> list[SessionRecord]:
+def _records(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> list[SessionRecord]:
     found = [row._mapping for row in rows]
     said = defaultdict(list)
     if found:

@@ -1,6 +1,8 @@
 """Resumable uploads, and how much of each is here."""
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 
 from spatial_agent.services.store.database import Database
 from spatial_agent.services.store.records import UploadRecord
@@ -14,6 +16,9 @@ _ADVANCE = (
     .where(_OWN, uploads.c.offset == bindparam("from_offset"), uploads.c.length >= bindparam("to_offset"))
     .values(offset=bindparam("to_offset"))
     .returning(uploads.c.id)
+)
+_OF_TENANT = select(func.count(), func.coalesce(func.sum(uploads.c.length), 0)).where(
+    uploads.c.tenant == bindparam("of_tenant")
 )
 _REMOVE = delete(uploads).where(_OWN).returning(uploads)
 
@@ -58,11 +63,24 @@ class UploadTable:
             row = connection.execute(_REMOVE, {"of_tenant": tenant, "with_id": id}).one_or_none()
         return None if row is None else _record(row)
 
+    def count(self, tenant: str) -> int:
+        """Return how many uploads of a tenant have begun and are not removed."""
+        return self._sums(tenant)[0]
+
+    def reserved_bytes(self, tenant: str) -> int:
+        """Return how many bytes the uploads of a tenant take once they are here."""
+        return self._sums(tenant)[1]
+
+    def _sums(self, tenant: str) -> tuple[int, int]:
+        with self._database.reading() as connection:
+            count, length = connection.execute(_OF_TENANT, {"of_tenant": tenant}).one()
+        return count, int(length)
+
     def older_than(self, before: float) -> list[UploadRecord]:
         """Return the uploads of all tenants that began before a time, the oldest first."""
         with self._database.reading() as connection:
             return [_record(row) for row in connection.execute(_OLDER, {"before": before})]
 
 
-def _record(row: Row[tuple[object, ...]]) -> UploadRecord:
+def _record(row: Row[*tuple[Any, ...]]) -> UploadRecord:
     return UploadRecord(**row._mapping)

@@ -147,7 +147,7 @@ def test_a_job_is_either_cancelled_or_done(store: Store) -> None:
         while job := store.jobs.claim(f"w{number}", 600.0):
             state = "cancelled" if store.jobs.renew(f"w{number}", [job.id], 600.0)[job.id] else "done"
             last = JobEvent(EventId(1, 1), "answer" if state == "done" else state, {})
-            answer = {} if state == "done" else None
+            answer: dict[str, object] | None = {} if state == "done" else None
             assert store.jobs.finish(f"w{number}", job.id, state, answer=answer, events=[last])  # type: ignore[arg-type]
         return []
 

@@ -205,10 +205,10 @@ def machine(store: Store) -> type[LifeOfJobs]:
 
 def test_jobs_live_as_in_the_model(machine: type[LifeOfJobs]) -> None:
     few = settings(max_examples=12, stateful_step_count=20, suppress_health_check=list(HealthCheck))
-    run_state_machine_as_test(machine, settings=few)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(machine, settings=few)
 
 
 @pytest.mark.slow
 def test_jobs_live_as_in_the_model_for_long(machine: type[LifeOfJobs]) -> None:
     many = settings(max_examples=300, stateful_step_count=60, suppress_health_check=list(HealthCheck))
-    run_state_machine_as_test(machine, settings=many)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(machine, settings=many)

@@ -106,6 +106,13 @@ def test_an_upload_advances_from_where_it_is(store: Store) -> None:
     assert store.uploads.upload("ann", "up_1") == replace(UPLOAD, offset=100)
 
 
+def test_what_uploads_will_take_is_summed(store: Store) -> None:
+    assert (store.uploads.count("ann"), store.uploads.reserved_bytes("ann")) == (0, 0)
+    for id, tenant, length in [("up_1", "ann", 2**40), ("up_2", "ann", 5), ("up_3", "bob", 7)]:
+        store.uploads.add(replace(UPLOAD, id=id, tenant=tenant, length=length))
+    assert (store.uploads.count("ann"), store.uploads.reserved_bytes("ann")) == (2, 2**40 + 5)
+
+
 def test_uploads_are_forgotten(store: Store) -> None:
     store.uploads.add(UPLOAD)
     store.uploads.add(replace(UPLOAD, id="up_2", tenant="bob", created=7.0))
