@@ -171,25 +171,33 @@ def test_too_many_files_are_refused(
         opened(place, sources, "scan")
 
 
+def becomes_a_link(file: Path, outside: Path) -> None:
+    file.unlink()
+    file.symlink_to(outside / "secret.txt")
+
+
+def lies_in_a_linked_folder(file: Path, outside: Path) -> None:
+    shutil.rmtree(file.parent)
+    file.parent.symlink_to(outside)
+    (outside / file.name).write_text(SECRET)
+
+
+def becomes_a_pipe(file: Path, outside: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+def becomes_a_folder(file: Path, outside: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
 @pytest.mark.parametrize("linked", [True, False], ids=["linked", "copied"])
-@pytest.mark.parametrize(
-    "swap",
-    [
-        lambda file, outside: (file.unlink(), file.symlink_to(outside / "secret.txt")),
-        lambda file, outside: (
-            shutil.rmtree(file.parent),
-            file.parent.symlink_to(outside),
-            (outside / file.name).write_text(SECRET),
-        ),
-        lambda file, outside: (file.unlink(), os.mkfifo(file)),
-        lambda file, outside: (file.unlink(), file.mkdir()),
-    ],
-    ids=["link", "folder", "pipe", "directory"],
-)
+@pytest.mark.parametrize("swap", [becomes_a_link, lies_in_a_linked_folder, becomes_a_pipe, becomes_a_folder])
 def test_what_becomes_a_link_between_the_check_and_the_opening_is_not_followed(
     place: Path,
     sources: PinnedSources,
-    swap: Callable[[Path, Path], object],
+    swap: Callable[[Path, Path], None],
     linked: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -199,15 +207,16 @@ def test_what_becomes_a_link_between_the_check_and_the_opening_is_not_followed(
         monkeypatch.setattr(os, "link", refuse)
     real = os.stat
 
-    def swapped_after(name: str, **how: int) -> os.stat_result:
+    def swapped_after(
+        name: str, *, dir_fd: int | None = None, follow_symlinks: bool = True
+    ) -> os.stat_result:
         """Look at the file; right after the last look somebody puts something else in its place."""
-        looked = real(name, **how)  # type: ignore[call-overload]
+        looked = real(name, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
         if name == "1.png":
             looks.append(name)
             if len(looks) == 2:
                 monkeypatch.setattr(os, "stat", real)
                 swap(place / "allowed" / "scan" / "color" / "1.png", place / "outside")
-        assert isinstance(looked, os.stat_result)
         return looked
 
     looks: list[str] = []

@@ -147,7 +147,7 @@ def test_a_scene_that_is_gone_is_no_resource_any_more(served: Served, tmp_path: 
 @pytest.mark.parametrize("mode", MODES)
 def test_roots_of_the_client_narrow(served: Served, mode: str) -> None:
     top = served.root.parent
-    wide = [served.root], [served.root / "room"], [top]
+    wide: list[list[Path | str]] = [[served.root], [served.root / "room"], [top]]
     elsewhere = "file://elsewhere.example" + str(served.root)
     narrow: list[list[Path | str]] = [[], [top / "outside"], [served.root / "room" / "color"], [elsewhere]]
     current: list[Path | str] = []
