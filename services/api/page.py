@@ -43,7 +43,7 @@ NOT_BUILT = """<!doctype html>
 <title>Spatial Agent</title>
 <h1>The page has not been built</h1>
 <p>The service runs; its routes are described in <a href="openapi.json">openapi.json</a>.</p>
-<p>To build the page, run <code>make web</code> in a clone of the repository (it needs Node.js 20.19 or newer),
+<p>To build the page, run <code>make web</code> in a clone of the repository (Node.js 20.19 or newer),
 or install a wheel, which brings it along. Then load this address again.</p>
 </html>
 """

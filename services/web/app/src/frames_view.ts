@@ -2,11 +2,12 @@
 
 import { button, el, fill, svg } from "./dom";
 import { bestFrames, edgesOf, FrameProjection } from "./frame_projection";
+import type { Point } from "./geometry";
 import { icon } from "./icons";
 import { objectColour } from "./palette";
 import { asProblem } from "./problems";
 import type { Service } from "./service";
-import type { CameraView, Evidence, SceneView } from "./wire";
+import type { CameraView, Evidence, Mark, SceneView } from "./wire";
 
 export class FramesView {
   readonly element = el("div", { class: "frames" });
@@ -84,7 +85,8 @@ export class FramesView {
     const projection = new FrameProjection(camera);
     const words = `Frame ${camera.index}`;
     const claims = this.evidence.map(({ claim }) => claim).join(" ");
-    this.caption.textContent = `${words}, ${this.place + 1} of ${this.order.length}, the best view first`;
+    const order = this.evidence.length > 0 ? "best view first" : "in order of time";
+    this.caption.textContent = `${words} · ${this.place + 1} of ${this.order.length}, ${order}`;
     fill(
       this.picture,
       svg(
@@ -113,18 +115,28 @@ export class FramesView {
   }
 
   private marks(projection: FrameProjection): SVGElement[] {
-    return this.evidence
-      .flatMap(({ marks }) => marks)
-      .flatMap((mark) => {
-        if (mark.kind !== "segment") return [];
-        return projection.line(mark.from_m, mark.to_m).flatMap(([[x1, y1], [x2, y2]]) => [
-          svg("line", { class: "frame-measured", x1, y1, x2, y2 }),
-          ...label(projection, [(x1 + x2) / 2, (y1 + y2) / 2], mark.label),
-        ]);
-      });
+    return this.evidence.flatMap(({ marks }) => marks).flatMap((mark) => markOn(projection, mark));
   }
 }
 
-function label(projection: FrameProjection, at: [number, number], text: string): SVGElement[] {
-  return projection.holds(at) ? [svg("text", { class: "frame-measured-name", x: at[0], y: at[1] - 10 }, text)] : [];
+/** Return a mark on a frame: its lines as far as they are seen, and its label at what is seen of the first. */
+function markOn(projection: FrameProjection, mark: Mark): SVGElement[] {
+  const lines = linesOf(mark).flatMap(([from, to]) => projection.line(from, to));
+  const [[start, end] = [null, null]] = lines;
+  const at = mark.kind === "point" ? projection.point(mark.at_m) : start && end && between(start, end);
+  const drawn: SVGElement[] = lines.map(([[x1, y1], [x2, y2]]) => svg("line", { class: "frame-measured", x1, y1, x2, y2 }));
+  if (at === null || !projection.holds(at)) return drawn;
+  if (mark.kind === "point") drawn.push(svg("circle", { class: "frame-measured", cx: at[0], cy: at[1], r: 4 }));
+  return [...drawn, svg("text", { class: "frame-measured-name", x: at[0], y: at[1] - 10 }, mark.label)];
+}
+
+function linesOf(mark: Mark): [number[], number[]][] {
+  if (mark.kind === "segment") return [[mark.from_m, mark.to_m]];
+  if (mark.kind === "observer") return [[mark.at_m, mark.target_m]];
+  if (mark.kind === "path") return mark.points_m.slice(1).map((to, place) => [mark.points_m[place]!, to]);
+  return [];
+}
+
+function between([x1, y1]: Point, [x2, y2]: Point): Point {
+  return [(x1 + x2) / 2, (y1 + y2) / 2];
 }

@@ -55,5 +55,7 @@ function skipLink(): HTMLElement {
 }
 
 document.body.replaceChildren(skipLink(), header(), main);
+// A file that misses the place for files must not take the page away.
+for (const kind of ["dragover", "drop"]) window.addEventListener(kind, (event) => event.preventDefault());
 window.addEventListener("hashchange", show);
 show();

@@ -36,12 +36,6 @@ export function intervalText(quantity: Quantity): string {
   return `${rounded(low, decimals)} to ${withUnit(rounded(high, decimals), unit)}`;
 }
 
-/** Return the quantity that a value with an interval is. */
-export function measured(value: number, unit: string, low: number | null, high: number | null): Quantity {
-  const margin = low === null || high === null ? null : Math.max(value - low, high - value);
-  return { value, unit, low, high, margin };
-}
-
 export function bytesText(bytes: number): string {
   const steps = ["bytes", "kB", "MB", "GB"];
   let size = bytes;

@@ -91,7 +91,7 @@ export class SpaceView {
       }
       this.element.dataset["state"] = "ready";
     } catch {
-      // The boxes are there without the points, too.
+      this.stage.append(el("p", { class: "space-note", role: "status" }, "The points could not be loaded; the boxes are here."));
       this.element.dataset["state"] = "without-points";
     }
     this.show();

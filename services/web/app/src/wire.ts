@@ -118,8 +118,6 @@ export interface CameraView {
 export interface Room {
   polygon_m?: number[][] | null;
   area_m2?: number | null;
-  area_low_m2?: number | null;
-  area_high_m2?: number | null;
 }
 
 export interface SceneView {

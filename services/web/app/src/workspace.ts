@@ -7,7 +7,7 @@ import { History } from "./history";
 import { announcer, problemNotice } from "./notices";
 import { asProblem, ServiceError } from "./problems";
 import { QuestionPanel } from "./question_panel";
-import { counted, marginText, measured, valueText } from "./quantities";
+import { counted } from "./quantities";
 import { addressOf, type Route } from "./routes";
 import type { Service } from "./service";
 import { suggestions } from "./suggestions";
@@ -171,17 +171,9 @@ function factsOf(scene: SceneView): string {
   const parts = [
     scene.frames !== null && counted(scene.frames, "frame"),
     scene.state === "ready" && counted(scene.objects.length, "object"),
-    floorText(scene),
     scene.scale === "relative" && "no absolute scale",
   ];
   return parts.filter(Boolean).join(" · ");
-}
-
-function floorText(scene: SceneView): string {
-  const { area_m2: area, area_low_m2: low, area_high_m2: high } = scene.room ?? {};
-  if (area == null) return "";
-  const floor = measured(area, "m2", low ?? null, high ?? null);
-  return [valueText(floor), marginText(floor), "of floor"].filter(Boolean).join(" ");
 }
 
 /** Return something that nobody else makes; crypto.randomUUID is missing outside secure contexts. */
