@@ -98,7 +98,7 @@ def create_app(service: Service) -> FastAPI:
 
 def _include_routers(app: FastAPI, service: Service) -> None:
     routers = [health.open_router, health.router]
-    routers += [part.router for part in (scenes, uploads, questions, sessions, chat)]
+    routers += [part.router for part in (scenes, uploads, questions, sessions, tools, chat)]
     if service.config.web_page:
         routers.append(page.router)
     for router in routers:
