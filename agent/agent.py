@@ -1,7 +1,7 @@
 """The agent: questions in, answers with margins and evidence out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -133,7 +133,7 @@ class SpatialAgent:
         regions: Sequence[Region] = (),
         dialogue: Sequence[Exchange] = (),
         run_id: str | None = None,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Answer a question from any event loop and yield what happens on the way; see `stream`.
 
         Args:

@@ -1,5 +1,6 @@
 """What of the service is wired to what: the one place where it is put together."""
 
+import asyncio
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -49,6 +50,7 @@ def open_service(config: ServiceConfig | None = None, settings: Settings | None 
         retention=config.retention,
         on_dropped=runs.drop,
         on_idle_scene=scenes.remove,
+        on_sweep=lambda now: asyncio.to_thread(scenes.remove_stale, now),
     )
     return Service(
         config=config,

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from spatial_agent.services.api.testing import serving
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SHOWN = ("README.md", "Makefile", "pyproject.toml", "constraints.txt", "examples", "docs", "benchmarks")
@@ -27,6 +29,8 @@ BEFORE_A_CHECKOUT = ("git clone ", "cd ")
 #: `question` and `refused` blocks are asked by the tests of the planner.
 NOT_CODE = ("", "text", "mermaid", "markdown", "question", "refused")
 RUN_LIMIT_S = 300
+#: Where documents say that the service is; in `shell` blocks it really is served.
+SERVED = "http://127.0.0.1:8080"
 
 
 @dataclass(frozen=True)
@@ -125,12 +129,21 @@ def check_block(block: Block, folder: Path) -> None:
     elif block.language in ("bash", "sh", "console"):
         for command in commands(block):
             check_command(command, folder)
+    elif block.language == "shell":
+        check_served(block, folder)
     elif block.language == "json":
         json.loads(block.code)
     elif block.language == "toml":
         tomllib.loads(block.code)
     else:
         assert block.language in NOT_CODE, f"no way to check a block of {block.language!r}"
+
+
+def check_served(block: Block, folder: Path) -> None:
+    """Run a script that asks a service, beside one that serves."""
+    with serving() as url:
+        printed = run(["bash", "-euo", "pipefail", "-c", block.code.replace(SERVED, url)], folder)
+    assert block.output is None or agree(block.output, printed), f"printed\n{printed}"
 
 
 def runs_here(block: Block) -> bool:
@@ -167,6 +180,7 @@ BROKEN = {
     "an unknown target": "```bash\nmake coffee\n```\n",
     "an unknown extra": "```bash\npip install -c constraints.txt -e '.[coffee]'\n```\n",
     "an unknown command": "```bash\nrm -rf everything\n```\n",
+    "a script that fails": "```shell\ncurl -sf http://127.0.0.1:8080/v1/nothing\n```\n",
     "an unknown language": "```cobol\nSTOP RUN.\n```\n",
 }
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from spatial_agent.services.store.records import JobState, SceneState
 
@@ -25,11 +25,11 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    type: str = Field("about:blank", description="Names the kind of problem; docs/api.md lists them.")
+    type: str = Field(default="about:blank", description="Names the kind of problem; docs/api.md lists them.")
     title: str = Field(description="The kind of problem in words.")
     status: int = Field(description="The HTTP status.")
-    detail: str = Field("", description="What was expected, what came, and what to do.")
-    instance: str = Field("", description="Id of the request, for the operator's log.")
+    detail: str = Field(default="", description="What was expected, what came, and what to do.")
+    instance: str = Field(default="", description="Id of the request, for the operator's log.")
 
 
 class MaskModel(Wire):
@@ -43,7 +43,7 @@ class MaskModel(Wire):
     )
 
 
-def _given(*names: str) -> list[dict[str, Any]]:
+def _given(*names: str) -> list[JsonValue]:
     """Return JSON schemas of which each says that one field is there and is not null."""
     return [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in names]
 
@@ -52,16 +52,18 @@ class RegionModel(Wire):
     """What is marked on a frame, in exactly one of several ways; integers are pixel centres."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"oneOf": _given("xyxy_px", "point_px", "outline_px")}
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"oneOf": _given("xyxy_px", "point_px", "outline_px", "mask")},
     )
 
     frame: Annotated[int, Field(ge=0, description="Index of the frame.")]
     xyxy_px: tuple[Pixel, Pixel, Pixel, Pixel] | None = Field(
-        None, description="Left, top, right and bottom edge, pixels."
+        default=None, description="Left, top, right and bottom edge, pixels."
     )
-    point_px: tuple[Pixel, Pixel] | None = Field(None, description="A point x, y, pixels.")
+    point_px: tuple[Pixel, Pixel] | None = Field(default=None, description="A point x, y, pixels.")
     outline_px: Annotated[list[tuple[Pixel, Pixel]], Field(min_length=3, max_length=1000)] | None = Field(
-        None, description="Corners of an outline, pixels."
+        default=None, description="Corners of an outline, pixels."
     )
     mask: MaskModel | None = None
     label: Annotated[str, Field(min_length=1, max_length=60)] = "region"
@@ -75,16 +77,16 @@ class QuestionRequest(Wire):
     )
 
     question: Text = Field(description="The question; <region 1> stands for the first region.")
-    scene: Id | None = Field(None, description="The scene; left out where a session says it.")
-    session: Id | None = Field(None, description="The dialogue that it goes on with.")
+    scene: Id | None = Field(default=None, description="The scene; left out where a session says it.")
+    session: Id | None = Field(default=None, description="The dialogue that it goes on with.")
     options: Annotated[list[Annotated[str, Field(min_length=1, max_length=400)]], Field(max_length=26)] = (
         Field(default_factory=list, description="The answers offered, with or without letters.")
     )
     regions: Annotated[list[RegionModel], Field(max_length=20)] = Field(default_factory=list)
     profile: Annotated[str, Field(max_length=40)] | None = Field(
-        None, description="Which experts; the scene's own where left out."
+        default=None, description="Which experts; the scene's own where left out."
     )
-    priority: Annotated[int, Field(ge=-100, le=100)] = Field(0, description="Higher first.")
+    priority: Annotated[int, Field(ge=-100, le=100)] = Field(default=0, description="Higher first.")
 
 
 class QuestionView(BaseModel):
@@ -102,9 +104,11 @@ class QuestionView(BaseModel):
     created: float = Field(description="Seconds since 1970.")
     started: float | None = None
     finished: float | None = None
-    attempts: int = Field(0, description="How often it was taken up; more than once after a crash.")
-    answer: dict[str, Any] | None = Field(None, description="The answer (spatial-agent/answer@1), once done.")
-    problem: Problem | None = Field(None, description="Why it failed.")
+    attempts: int = Field(default=0, description="How often it was taken up; more than once after a crash.")
+    answer: dict[str, Any] | None = Field(
+        default=None, description="The answer (spatial-agent/answer@1), once done."
+    )
+    problem: Problem | None = Field(default=None, description="Why it failed.")
     links: dict[str, str] = Field(default_factory=dict, description="events, trace, picture, scene.")
 
 
@@ -112,15 +116,15 @@ class QuestionList(BaseModel):
     """Questions, newest first."""
 
     questions: list[QuestionView]
-    next: str | None = Field(None, description="Give this as `before` for the ones before.")
+    next: str | None = Field(default=None, description="Give this as `before` for the ones before.")
 
 
 class SceneReference(Wire):
     """Where a scene comes from that is not in this request; never a URL, never a path of the server."""
 
-    sample: Annotated[str, Field(max_length=60)] | None = Field(None, description="Name of a sample.")
-    upload: Id | None = Field(None, description="A finished resumable upload.")
-    name: Annotated[str, Field(max_length=120)] | None = Field(None, description="What to call it.")
+    sample: Annotated[str, Field(max_length=60)] | None = Field(default=None, description="Name of a sample.")
+    upload: Id | None = Field(default=None, description="A finished resumable upload.")
+    name: Annotated[str, Field(max_length=120)] | None = Field(default=None, description="What to call it.")
     profile: Annotated[str, Field(max_length=40)] | None = None
 
 
@@ -147,7 +151,9 @@ class CameraView(BaseModel):
     width_px: int
     height_px: int
     focal_px: tuple[float, float]
-    centre_px: tuple[float, float] | None = Field(None, description="Principal point; the middle where None.")
+    centre_px: tuple[float, float] | None = Field(
+        default=None, description="Principal point; the middle where None."
+    )
     timestamp_s: float | None = None
 
 
@@ -162,14 +168,16 @@ class SceneView(BaseModel):
     profile: str
     created: float
     bytes: int
-    kind: str | None = Field(None, description="What the source is, such as 'images' or 'scan'.")
+    kind: str | None = Field(default=None, description="What the source is, such as 'images' or 'scan'.")
     frames: int | None = None
-    scale: str | None = Field(None, description="'metric' or 'relative'.")
-    up: bool | None = Field(None, description="Whether gravity is known.")
+    scale: str | None = Field(default=None, description="'metric' or 'relative'.")
+    up: bool | None = Field(default=None, description="Whether gravity is known.")
     notes: list[str] = []
     objects: list[ObjectView] = []
     cameras: list[CameraView] = []
-    room: dict[str, Any] | None = Field(None, description="Outline and area of the floor, where known.")
+    room: dict[str, Any] | None = Field(
+        default=None, description="Outline and area of the floor, where known."
+    )
     artifacts: dict[str, str] = Field(default_factory=dict, description="Links by name.")
     problem: Problem | None = None
 
@@ -227,7 +235,7 @@ class ToolCallRequest(Wire):
     """A call of one expert; "$scene" and "$frame/0" stand for the scene and its frames."""
 
     arguments: dict[str, Any] = Field(default_factory=dict)
-    scene: Id | None = Field(None, description="What $scene and $frame/N are.")
+    scene: Id | None = Field(default=None, description="What $scene and $frame/N are.")
 
 
 class ToolCallView(BaseModel):
@@ -237,7 +245,7 @@ class ToolCallView(BaseModel):
 
     tool: str
     text: str = Field(description="What came of it in words, with units and margins.")
-    value: Any = Field(None, description="Its value, where that is plain JSON.")
+    value: Any = Field(default=None, description="Its value, where that is plain JSON.")
     evidence: list[dict[str, Any]] = []
     pictures: list[str] = Field(default_factory=list, description="PNG pictures as data URLs.")
     seconds: Seconds = 0.0

@@ -17,7 +17,7 @@ from spatial_agent.services.work.feed import Feeds
 from spatial_agent.services.work.following import Following
 from spatial_agent.services.work.job_metrics import JOB_SECONDS, JOB_WAIT_SECONDS, JOBS, JOBS_RUNNING
 from spatial_agent.services.work.job_runner import Done, JobRunner
-from spatial_agent.services.work.retention import DropRuns, DropScene, Sweeper
+from spatial_agent.services.work.retention import DropRuns, DropScene, OnSweep, Sweeper
 from spatial_agent.services.work.store_calls import StoreCalls, pause
 from spatial_agent.tools.metering import Meter, NoMeter
 
@@ -53,6 +53,7 @@ class Desk:
         retention: Retention | None = None,
         on_dropped: DropRuns | None = None,
         on_idle_scene: DropScene | None = None,
+        on_sweep: OnSweep | None = None,
     ) -> None:
         """Start nothing yet.
 
@@ -67,6 +68,7 @@ class Desk:
             retention: How long things are kept; for ever where None.
             on_dropped: Removes what else there is of finished jobs that were dropped, by their ids.
             on_idle_scene: Removes a scene that nobody asked about for long; scenes stay where None.
+            on_sweep: Removes, every few minutes, whatever else has been kept long enough.
         """
         self._name, self._worker = name, f"{name}/{token_hex(4)}"
         self._store, self._work, self._meter = store, work, meter or NoMeter()
@@ -76,7 +78,7 @@ class Desk:
         self._bench = Bench(store, self._calls, runner, self._worker, problem_of, work.attempts, STOP_S)
         self._following = Following(store, self._calls)
         self._sweeper = (
-            Sweeper(store, self._calls, retention, on_dropped, on_idle_scene) if retention else None
+            Sweeper(store, self._calls, retention, on_dropped, on_idle_scene, on_sweep) if retention else None
         )
         self._attempts: dict[str, Attempt] = {}
         self._again: dict[str, tuple[Job, EventId]] = {}

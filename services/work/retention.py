@@ -13,7 +13,9 @@ from spatial_agent.services.work.store_calls import StoreCalls, pause
 #: Removes what else there is of jobs: traces, checkpoints, pictures. Gets their ids.
 DropRuns = Callable[[Sequence[str]], Awaitable[None]]
 #: Removes a scene with its files.
-DropScene = Callable[[SceneRecord], Awaitable[None]]
+DropScene = Callable[[SceneRecord], Awaitable[object]]
+#: Removes whatever else has been kept long enough. Gets the time, seconds since 1970.
+OnSweep = Callable[[float], Awaitable[object]]
 
 _log = logging.getLogger(__name__)
 #: Seconds between sweeps.
@@ -32,6 +34,7 @@ class Sweeper:
         retention: Retention,
         on_dropped: DropRuns | None = None,
         on_idle_scene: DropScene | None = None,
+        on_sweep: OnSweep | None = None,
     ) -> None:
         """Drop nothing yet.
 
@@ -41,9 +44,10 @@ class Sweeper:
             retention: How long things are kept.
             on_dropped: Removes what else there is of dropped jobs.
             on_idle_scene: Removes a scene; scenes stay where None.
+            on_sweep: Removes whatever else has been kept long enough.
         """
         self._store, self._calls, self._retention = store, calls, retention
-        self._on_dropped, self._on_idle_scene = on_dropped, on_idle_scene
+        self._on_dropped, self._on_idle_scene, self._on_sweep = on_dropped, on_idle_scene, on_sweep
 
     async def sweep(self, until: asyncio.Event) -> None:
         """Sweep now, and every few minutes until the event."""
@@ -66,6 +70,8 @@ class Sweeper:
         await self._sweep_jobs(now)
         if self._on_idle_scene is not None:
             await self._sweep_scenes(now, self._on_idle_scene)
+        if self._on_sweep is not None:
+            await self._on_sweep(now)
 
     async def _sweep_jobs(self, now: float) -> None:
         before = now - self._retention.jobs_days * DAY_S

@@ -79,11 +79,12 @@ class AgentRuns:
             await (await self._agent(None)).drop(job_id)
 
     async def drop(self, job_ids: Sequence[str]) -> None:
-        """Remove the traces of jobs that are kept no longer."""
+        """Remove what else there is of jobs that are kept no longer: traces, and checkpoints left over."""
         with suppress(ConfigurationError):
             agent = await self._agent(None)
             for job_id in job_ids:
                 agent.trace_path(job_id).unlink(missing_ok=True)
+                await agent.drop(job_id)
 
     async def _scene(self, job: Job) -> SceneRecord:
         record = await asyncio.to_thread(self._store.scenes.scene, job.new.tenant, job.new.scene)
