@@ -161,33 +161,43 @@ def test_a_job_is_either_cancelled_or_done(store: Store) -> None:
         assert [event.kind for event in store.events.after(id, None)] == kinds[job.state]
 
 
-def test_processes_share_the_jobs_of_one_file(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'store.sqlite'}"
+def test_processes_that_start_at_once_share_one_file(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new' / 'store.sqlite'}"
     program = f"""
 from spatial_agent.services.store.store import Store
 import os, sys
+print("ready", flush=True)
+sys.stdin.readline()
 with Store.open({url!r}) as store:
-    print("ready", flush=True)
+    print("open", flush=True)
     sys.stdin.readline()
     while job := store.jobs.claim(str(os.getpid()), 600.0):
         print(job.id)
         assert store.jobs.finish(str(os.getpid()), job.id, "done", answer={{}})
 """
+    command = [sys.executable, "-c", program]
+    workers = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        for _ in range(2)
+    ]
+    assert [said(worker) for worker in workers] == ["ready", "ready"]
+    for worker in workers:
+        tell(worker)
+    assert [said(worker) for worker in workers] == ["open", "open"]
     with Store.open(url) as store:
         ids = {store.jobs.submit(question())[0].id for _ in range(40)}
-        workers = [
-            subprocess.Popen(
-                [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
-            for _ in range(2)
-        ]
         for worker in workers:
-            assert worker.stdout is not None
-            assert worker.stdout.readline() == "ready\n"
-        taken = [
-            id
-            for told in (worker.communicate("\n", timeout=60)[0] for worker in workers)
-            for id in told.split()
-        ]
+            tell(worker)
+        taken = [id for worker in workers for id in worker.communicate(timeout=60)[0].split()]
         assert Counter(taken) == Counter(ids)
         assert [worker.returncode for worker in workers] == [0, 0]
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def tell(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("go on\n")

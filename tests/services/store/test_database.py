@@ -2,8 +2,6 @@
 
 import sqlite3
 import stat
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -49,24 +47,6 @@ def test_servers_that_start_at_once_make_the_tables_once(url: str) -> None:
     with ThreadPoolExecutor(6) as pool:
         for started in [pool.submit(start) for _ in range(6)]:
             started.result()
-
-
-def test_processes_that_start_at_once_make_the_tables_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'deep' / 'store.sqlite'}"
-    program = (
-        "import sys; from spatial_agent.services.store.store import Store; sys.stdin.read();"
-        f" Store.open({url!r}).close()"
-    )
-    started = [
-        subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(2)
-    ]
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.stdin = None
-    assert [process.communicate(timeout=60)[1] for process in started] == [b"", b""]
-    assert [process.returncode for process in started] == [0, 0]
 
 
 def test_a_database_of_a_newer_version_is_left_alone(url: str) -> None:

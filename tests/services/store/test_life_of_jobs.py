@@ -204,7 +204,7 @@ def machine(store: Store) -> type[LifeOfJobs]:
 
 
 def test_jobs_live_as_in_the_model(machine: type[LifeOfJobs]) -> None:
-    few = settings(max_examples=12, stateful_step_count=20, suppress_health_check=list(HealthCheck))
+    few = settings(max_examples=8, stateful_step_count=20, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(machine, settings=few)
 
 
