@@ -41,6 +41,7 @@ SERVICE = ("api", "mcp_server", "scene_files", "sdk", "store", "web", "work")
 WITH_EXTRAS = {
     *(ROOT / "agent" / "models").rglob("*.py"),
     *(ROOT / "tools" / "experts").rglob("*.py"),
+    ROOT / "agent" / "checkpoints.py",
     ROOT / "tools" / "native_imports.py",
     ROOT / "services" / "weights_origin.py",
     ROOT / "services" / "metrics.py",
