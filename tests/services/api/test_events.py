@@ -89,6 +89,18 @@ class TestFollowing:
         missing = api.http.get("/v1/questions/q_00000000000000000000000000000000/events")
         assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
 
+    def test_while_nothing_happens_the_connection_is_kept(
+        self, api: Prepared, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("fastapi.routing._PING_INTERVAL", 0.02)
+        api.doing.released.clear()
+        asked = api.ask("wait long", wait=None).json()["id"]
+        with api.http.stream("GET", f"/v1/questions/{asked}/events") as response:
+            comments = (line for line in response.iter_lines() if line.startswith(":"))
+            assert next(comments) == ": ping"
+            api.doing.released.set()
+        assert events_of(api, asked)[-1][1] == "answer"
+
     def test_followers_that_leave_are_forgotten(self, api: Prepared) -> None:
         api.doing.released.clear()
         asked = api.ask("wait for nobody", wait=None).json()["id"]

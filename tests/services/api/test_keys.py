@@ -61,7 +61,7 @@ class TestWhoMayComeIn:
 
     @pytest.mark.parametrize("token", ["", "sa_1_2", "x", "sa_" + "a" * 4000, "ключ", "a b", "sa__"])
     def test_what_is_no_key_is_refused(self, api: Prepared, token: str) -> None:
-        refused = api.http.get("/v1/questions", headers={"X-API-Key": token.encode()})
+        refused = api.http.get("/v1/questions", headers={b"X-API-Key": token.encode()})
         assert (refused.status_code, name_of(refused)) == (401, "authentication")
         assert len(token) < 5 or token not in refused.text
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from spatial_agent.services.api.app import create_app
 from spatial_agent.services.api.strict_json import StrictRoute
