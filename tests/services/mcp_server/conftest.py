@@ -15,7 +15,7 @@ def room() -> SyntheticRoom:
     return SyntheticRoom.example().resized(160, 120)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def root(tmp_path_factory: pytest.TempPathFactory, room: SyntheticRoom) -> Iterator[Path]:
     top = tmp_path_factory.mktemp("mcp")
     (top / "outside").mkdir()

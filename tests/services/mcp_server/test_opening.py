@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,7 @@ def test_a_scan_that_names_files_outside_is_refused(served: Served) -> None:
     document["frames"][0]["color"] = "../../outside/secret.txt"
     (folder / "scan.json").write_text(json.dumps(document), encoding="utf-8")
     result = served.call("build_scene", source="liar")
+    shutil.rmtree(folder)
 
     assert result.is_error
     assert SECRET not in text_of(result)

@@ -26,18 +26,15 @@ def tools() -> CallableTools:
     return CallableTools.of(Settings())
 
 
-def listed(served: Served, mode: str = "auto") -> dict[str, Tool]:
+def listed(served: Served) -> dict[str, Tool]:
     async def names(client: Client) -> dict[str, Tool]:
         return {tool.name: tool for tool in (await client.list_tools()).tools}
 
-    return served.use(names, mode)
+    return served.use(names)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_every_expert_that_needs_no_weights_is_offered(
-    served: Served, tools: CallableTools, mode: str
-) -> None:
-    offered = listed(served, mode)
+def test_every_expert_that_needs_no_weights_is_offered(served: Served, tools: CallableTools) -> None:
+    offered = listed(served)
     registered = [tools.registry.get(name) for name in tools.registry]
     # The mesh takes a whole recording, which no call refers to.
     free = {tool.name for tool in registered if tool.kind == "expert" and not tool.weights} - {"mesh"}
@@ -162,12 +159,11 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
 ]
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_what_is_wrong_is_said_to_the_model(served: Served, mode: str) -> None:
+def test_what_is_wrong_is_said_to_the_model(served: Served) -> None:
     async def tried(client: Client) -> list[CallToolResult]:
         return [await client.call_tool(tool, arguments) for tool, arguments, _ in WRONG]
 
-    for (_, arguments, words), result in zip(WRONG, served.use(tried, mode), strict=True):
+    for (_, arguments, words), result in zip(WRONG, served.use(tried), strict=True):
         assert result.is_error, arguments
         assert words in text_of(result)
 
@@ -194,15 +190,12 @@ def test_a_damaged_file_is_named_without_the_folders_of_the_server(served: Serve
     assert str(Settings().cache_folder) not in text_of(result)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_what_nobody_foresaw_is_told_without_details(
-    served: Served, monkeypatch: pytest.MonkeyPatch, mode: str
-) -> None:
+def test_what_nobody_foresaw_is_told_without_details(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     def astream(*_: object, **__: object) -> AsyncIterator[object]:
         raise RuntimeError(SECRET)
 
     monkeypatch.setattr(SpatialAgent, "astream", astream)
-    result = served.call("ask", mode, source="room", question="How tall is the table?")
+    result = served.call("ask", source="room", question="How tall is the table?")
 
     assert result.is_error
     assert "nobody foresaw" in text_of(result)

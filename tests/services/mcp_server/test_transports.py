@@ -15,7 +15,9 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp_types import CallToolResult
+from typer.testing import CliRunner
 
+from spatial_agent.services.cli import app
 from spatial_agent.services.mcp_server.transports import serve_http
 from spatial_agent.tools.errors import ConfigurationError
 from tests.services.mcp_server.serving import MODES, Served
@@ -28,6 +30,7 @@ from spatial_agent.agent.agent import SpatialAgent
 from spatial_agent.services import open_agent
 from spatial_agent.services.mcp_server.allowed_folders import AllowedFolders
 from spatial_agent.services.mcp_server.server import make_server
+from spatial_agent.services.cli import app
 from spatial_agent.services.mcp_server.transports import serve_stdio
 from spatial_agent.services.settings import Settings
 
@@ -51,28 +54,28 @@ def noisy_work(*arguments, **more):
 SpatialAgent.work = noisy_work
 serve_stdio(make_server(noisy_agent, AllowedFolders([sys.argv[1]]), Settings()))
 """
-TABLE = {"source": "room", "what": "count", "arguments": {"kind": "chair"}}
+COUNT = {"source": "room", "what": "count", "arguments": {"kind": "chair"}}
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    return {"SPATIAL_AGENT_CACHE": str(tmp_path / "cache"), "PYTHONWARNINGS": "error"}
+def environment() -> dict[str, str]:
+    return {"SPATIAL_AGENT_CACHE": os.environ["SPATIAL_AGENT_CACHE"], "PYTHONWARNINGS": "error"}
 
 
-def test_a_client_starts_the_command_and_asks(served: Served, environment: dict[str, str]) -> None:
+def test_a_client_starts_the_command_and_measures(served: Served, environment: dict[str, str]) -> None:
     server = StdioServerParameters(
         command=sys.executable, args=[*COMMAND, "--root", str(served.root)], env=environment
     )
+    size = {"source": "room", "what": "size", "arguments": {"of": "table", "dimension": "height"}}
 
-    async def asked() -> CallToolResult:
+    async def measured() -> CallToolResult:
         async with Client(server) as client:
-            assert client.server_info is None or client.server_info.name == "spatial-agent"
-            return await client.call_tool("ask", {"source": "room", "question": "How tall is the table?"})
+            return await client.call_tool("measure", size)
 
-    result = asyncio.run(asked())
+    (evidence,) = asyncio.run(measured()).structured_content["evidence"]
     height_m = next(item for item in served.room.objects if item.label == "table").box.extent_m[2]
 
-    assert result.structured_content["low"] <= height_m <= result.structured_content["high"]
+    assert evidence["low"] <= height_m <= evidence["high"]
     # What was opened under private names is gone with the server.
     assert not list((Path(environment["SPATIAL_AGENT_CACHE"]) / "mcp").glob("[!.]*"))
 
@@ -101,7 +104,7 @@ def test_nothing_but_the_protocol_reaches_the_standard_output(
         process.stdin.write(request(1, "initialize", **client))
         process.stdin.write('{"jsonrpc": "2.0", "method": "notifications/initialized"}\n')
         process.stdin.write("this is no message\n")
-        process.stdin.write(request(2, "tools/call", name="measure", arguments=TABLE))
+        process.stdin.write(request(2, "tools/call", name="measure", arguments=COUNT))
         process.stdin.flush()
         lines = [process.stdout.readline(), process.stdout.readline()]
         process.stdin.close()
@@ -117,11 +120,10 @@ def test_nothing_but_the_protocol_reaches_the_standard_output(
 
 
 @pytest.fixture(scope="module")
-def address(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    environment = os.environ | {"SPATIAL_AGENT_CACHE": str(tmp_path_factory.mktemp("cache"))}
+def address(root: Path) -> Iterator[str]:
     arguments = ["--root", str(root), "--http", "--port", "0"]
     with subprocess.Popen(
-        [sys.executable, *COMMAND, *arguments], stderr=subprocess.PIPE, text=True, env=environment
+        [sys.executable, *COMMAND, *arguments], stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
         found = re.search(r"http://\S+", process.stderr.readline())
@@ -134,23 +136,17 @@ def address(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_client_asks_over_http(served: Served, address: str, mode: str) -> None:
-    heard: list[str | None] = []
-
-    async def told(progress: float, total: float | None, message: str | None) -> None:
-        heard.append(message)
-
-    async def asked() -> tuple[CallToolResult, int]:
+def test_a_client_measures_over_http(served: Served, address: str, mode: str) -> None:
+    async def measured() -> tuple[CallToolResult, int]:
         async with Client(address, mode=mode) as client:
-            question = {"source": "room", "question": "How many chairs are there?"}
-            answer = await client.call_tool("ask", question, progress_callback=told)
-            picture = await client.read_resource(answer.structured_content["resources"]["picture"])
-            return answer, len(getattr(picture.contents[0], "blob", ""))
+            scene = await client.call_tool("build_scene", {"source": "room"})
+            picture = await client.read_resource(scene.structured_content["resources"]["map"])
+            size = len(getattr(picture.contents[0], "blob", ""))
+            return await client.call_tool("measure", COUNT), size
 
-    answer, size = asyncio.run(asked())
+    counted, size = asyncio.run(measured())
 
-    assert answer.structured_content["value"] == served.room.counts["chair"]
-    assert "calling count" in heard
+    assert counted.structured_content["value"] == served.room.counts["chair"]
     assert size > 10_000
 
 
@@ -216,11 +212,8 @@ def test_only_loopback_is_listened_on(served: Served) -> None:
     ],
 )
 def test_the_command_says_what_is_wrong_with_its_options(arguments: list[str], words: str) -> None:
-    done = subprocess.run(
-        [sys.executable, *COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=120
-    )
+    done = CliRunner().invoke(app, ["mcp", *arguments])
 
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert words in done.stderr
     assert done.stdout == ""
-    assert "Traceback" not in done.stderr
