@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import ValidationError
-from starlette.requests import ClientDisconnect
 
 from spatial_agent.services.api.caller import Caller
 from spatial_agent.services.api.dependencies import Reads, TheService, Uploads, api_router
@@ -27,13 +26,14 @@ from spatial_agent.services.api.strict_json import strict_json
 from spatial_agent.services.api.submitting import check_working, submit
 from spatial_agent.services.api.upload_form import MEDIA_TYPE as FORM
 from spatial_agent.services.api.upload_form import UploadForm
+from spatial_agent.services.api.upload_route import UploadRoute
 from spatial_agent.services.scene_files.artifacts import NoSuchArtifactError
-from spatial_agent.services.scene_files.resumable import NoSuchUploadError
 from spatial_agent.services.scene_files.samples import sample_names
 from spatial_agent.services.scene_files.scene_view import read_scene_json, scene_view
 from spatial_agent.services.store.records import FINAL, NewJob, SceneRecord
 
 router = api_router("scenes")
+router.route_class = UploadRoute
 
 JSON = "application/json"
 #: Bytes of a reference to a sample or an upload.
@@ -191,13 +191,10 @@ router.add_api_route(
 
 async def _received(request: Request, service: Service, caller: Caller, scene_id: str | None) -> SceneRecord:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    try:
-        if media_type == FORM:
-            return await _from_form(request, service, caller, scene_id)
-        if media_type == JSON:
-            return await _from_reference(await _reference(request), service, caller, scene_id)
-    except ClientDisconnect:
-        raise BadRequestError("the connection broke before everything was here; nothing is kept") from None
+    if media_type == FORM:
+        return await _from_form(request, service, caller, scene_id)
+    if media_type == JSON:
+        return await _from_reference(await _reference(request), service, caller, scene_id)
     raise MediaTypeError(f"expected a body of {FORM} or {JSON}, got {media_type[:80] or 'none'}")
 
 
@@ -249,10 +246,7 @@ async def _from_reference(
     }
     if asked.sample is not None:
         return await service.scenes.from_sample(caller.tenant, asked.sample, asked.name, **chosen)
-    try:
-        return await service.scenes.from_upload(caller.tenant, str(asked.upload), asked.name, **chosen)
-    except NoSuchUploadError as error:
-        raise NotFoundError(str(error)) from None
+    return await service.scenes.from_upload(caller.tenant, str(asked.upload), asked.name, **chosen)
 
 
 async def _queued(service: Service, caller: Caller, record: SceneRecord) -> SceneRecord:

@@ -11,24 +11,19 @@ from email.utils import formatdate
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, HTTPException, Request, Response
-from starlette.requests import ClientDisconnect
 
 from spatial_agent.services.api.caller import Caller
 from spatial_agent.services.api.dependencies import TheService, Uploads, api_router
-from spatial_agent.services.api.handlers import error_response, request_id_of
 from spatial_agent.services.api.problems import (
     BadRequestError,
     InvalidRequestError,
     MediaTypeError,
-    NotFoundError,
 )
 from spatial_agent.services.api.schemas import Id, UploadView
 from spatial_agent.services.api.service import Service
-from spatial_agent.services.api.strict_json import StrictRoute
 from spatial_agent.services.api.submitting import check_working
-from spatial_agent.services.scene_files.resumable import NoSuchUploadError
+from spatial_agent.services.api.upload_route import UploadRoute
 from spatial_agent.services.store.records import UploadRecord
-from spatial_agent.tools.errors import SpatialAgentError
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,termination,expiration"
@@ -37,7 +32,7 @@ PIECE = "application/offset+octet-stream"
 Count = Annotated[int, Header(ge=0, le=2**53)]
 
 
-class TusRoute(StrictRoute):
+class TusRoute(UploadRoute):
     """A route whose every response says which protocol it speaks, refusals too."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -45,14 +40,7 @@ class TusRoute(StrictRoute):
         handle = super().get_route_handler()
 
         async def speaking_tus(request: Request) -> Response:
-            try:
-                response = await handle(request)
-            except NoSuchUploadError as error:
-                response = _refused(request, NotFoundError(str(error)))
-            except ClientDisconnect:
-                response = _refused(request, BadRequestError("the connection broke; what came is kept"))
-            except SpatialAgentError as error:
-                response = _refused(request, error)
+            response = await handle(request)
             response.headers["Tus-Resumable"] = VERSION
             return response
 
@@ -61,10 +49,6 @@ class TusRoute(StrictRoute):
 
 router = api_router("uploads")
 router.route_class = TusRoute
-
-
-def _refused(request: Request, error: SpatialAgentError) -> Response:
-    return error_response(error, request_id_of(request), request.app.state.service)
 
 
 async def _speaks_tus(

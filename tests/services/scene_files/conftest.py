@@ -28,21 +28,21 @@ def limits() -> Limits:
 
 
 @pytest.fixture(scope="module")
-def _opened_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def opened_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     opened = Store.open(f"sqlite:///{tmp_path_factory.mktemp('store') / 'service.sqlite'}")
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def store(_opened_store: Store) -> Iterator[Store]:
+def store(opened_store: Store) -> Iterator[Store]:
     """An empty store; opening one takes longer than most tests."""
-    yield _opened_store
+    yield opened_store
     for tenant in ("tenant", "other"):
-        for record in _opened_store.scenes.listed(tenant):
-            _opened_store.scenes.remove(tenant, record.id)
-    for upload in _opened_store.uploads.older_than(1e12):
-        _opened_store.uploads.remove(upload.tenant, upload.id)
+        for record in opened_store.scenes.listed(tenant):
+            opened_store.scenes.remove(tenant, record.id)
+    for upload in opened_store.uploads.older_than(1e12):
+        opened_store.uploads.remove(upload.tenant, upload.id)
 
 
 @pytest.fixture
