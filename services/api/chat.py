@@ -15,7 +15,7 @@ from fastapi import APIRouter, Body, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from spatial_agent.agent.answerer import abstain
-from spatial_agent.services.api.chat_errors import ChatRequestError, ChatRoute, NoSuchModelError
+from spatial_agent.services.api.chat_errors import ChatRoute, NoSuchModelError
 from spatial_agent.services.api.chat_outcome import answer_of, awaited, streamed, told
 from spatial_agent.services.api.chat_reading import Understood, understand
 from spatial_agent.services.api.chat_replies import Reply
@@ -122,8 +122,8 @@ def _chosen_profile(asked: ChatRequest, service: Service) -> str:
     chosen = asked.spatial.profile if asked.spatial is not None else None
     if chosen is not None and chosen not in service.agents.profiles:
         offered = ", ".join(service.agents.profiles)
-        raise ChatRequestError(
-            f"unknown profile {ascii(chosen)}; this service offers {offered}", param="spatial.profile"
+        raise NoSuchModelError(
+            f"there is no profile {ascii(chosen)}; this service offers {offered}", param="spatial.profile"
         )
     return chosen or profile
 

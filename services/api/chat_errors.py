@@ -67,8 +67,12 @@ class NoSuchModelError(NotFoundError):
         code: OpenAI's word for it.
     """
 
-    param = "model"
     code = "model_not_found"
+
+    def __init__(self, message: str, *, param: str = "model") -> None:
+        """Keep what names it beside the message."""
+        super().__init__(message)
+        self.param = param
 
 
 class JobFailedError(SpatialAgentError):

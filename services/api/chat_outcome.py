@@ -17,7 +17,7 @@ from spatial_agent.services.api.problems import KINDS, ConflictError, DrainingEr
 from spatial_agent.services.api.service import Service
 from spatial_agent.services.api.waiting import until_leaving, wait_for
 from spatial_agent.services.store.records import FINAL, Job
-from spatial_agent.tools.errors import MissingWeightsError, SpatialAgentError
+from spatial_agent.tools.errors import MissingWeightsError, SpatialAgentError, StoppedError
 
 Item = TypeVar("Item")
 #: Seconds between looks whether there still is a service.
@@ -69,6 +69,8 @@ async def awaited(service: Service, request: Request, job: Job, *, is_own: bool)
             if job.state not in FINAL and await request.is_disconnected():
                 return None
         return job
+    except StoppedError:  # the desk has closed: what is left of the job is for the next server
+        return job
     finally:
         _give_up(service, job, is_own=is_own)
 
@@ -91,7 +93,7 @@ async def streamed(
         async with aclosing(_on_the_way(service, job, reply)) as pieces:
             async for piece in pieces:
                 yield piece
-        if not service.leaving.is_set():
+        with suppress(StoppedError):
             job = await service.desk.wait(job.new.tenant, job.id, 0.0) or job
         for piece in _ending(job, reply, with_usage=with_usage):
             yield piece

@@ -20,8 +20,6 @@ NOTHING_TO_LOOK_AT = (
     "as 'spatial': {'scene': ID}"
 )
 NO_WORDS = "there is no question: the message has no words; ask, for example, 'how tall is the sofa?'"
-#: How answers may be written, by what OpenAI calls it.
-FORMATS = ("text", "json_object")
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,6 @@ def understand(asked: ChatRequest, limits: Limits) -> Understood:
     Raises:
         ChatRequestError: If it asks for what cannot be.
     """
-    _check(asked)
     spatial = asked.spatial or Spatial()
     conversation = read_conversation(asked.messages, has_scene=spatial.scene is not None)
     if conversation.pictures and spatial.scene is not None:
@@ -80,22 +77,6 @@ def understand(asked: ChatRequest, limits: Limits) -> Understood:
     if asked.response_format is not None and asked.response_format.type == "json_object":
         shape = replace(shape, wrap="json")
     return Understood(conversation, read_pictures(conversation.pictures, limits), spatial, shape)
-
-
-def _check(asked: ChatRequest) -> None:
-    if asked.response_format is not None and asked.response_format.type not in FORMATS:
-        raise ChatRequestError(
-            "expected the response format 'text' or 'json_object', got "
-            f"{ascii(asked.response_format.type[:40])}; the whole answer is in the field 'spatial'",
-            param="response_format.type",
-            code="unsupported_value",
-        )
-    if isinstance(asked.tool_choice, dict) or asked.tool_choice == "required":
-        raise ChatRequestError(
-            "this service never calls tools of the caller; leave 'tool_choice' out, or say 'auto' or 'none'",
-            param="tool_choice",
-            code="unsupported_value",
-        )
 
 
 def _check_options(options: Sequence[str]) -> None:

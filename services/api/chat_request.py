@@ -6,7 +6,7 @@ unread: an answer is measured, not sampled.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from spatial_agent.services.api.schemas import Id, RegionModel, Wire
 
@@ -57,7 +57,16 @@ class StreamOptions(Lenient):
 class ResponseFormat(Lenient):
     """How the answer is to be written: as text, or as the JSON of the whole answer."""
 
-    type: str = "text"
+    type: Literal["text", "json_object"] = "text"
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _known(cls, given: object) -> object:
+        if given not in ("text", "json_object"):
+            raise ValueError(
+                "expected 'text' or 'json_object'; the whole answer is in the field 'spatial' of the reply"
+            )
+        return given
 
 
 class Spatial(Wire):
@@ -92,7 +101,14 @@ class ChatRequest(Lenient):
     response_format: ResponseFormat | None = Field(
         None, description="text, or json_object for the whole answer."
     )
-    tool_choice: str | dict[str, Any] | None = Field(
+    tool_choice: Literal["auto", "none"] | None = Field(
         None, description="Tools of the caller are never called, so none can be required."
     )
     spatial: Spatial | None = None
+
+    @field_validator("tool_choice", mode="before")
+    @classmethod
+    def _needs_no_tool(cls, given: object) -> object:
+        if given not in ("auto", "none", None):
+            raise ValueError("expected 'auto' or 'none': this service never calls tools of the caller")
+        return given

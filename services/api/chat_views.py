@@ -96,6 +96,11 @@ STREAMED = {
     "model": ChatCompletion,
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
 }
+#: A picture of one pixel.
+DOT = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNg"
+    "AAAAAgAB5Sfe/AAAAABJRU5ErkJggg=="
+)
 EXAMPLES: dict[str, Any] = {
     "scene": {
         "summary": "About an uploaded scene",
@@ -117,7 +122,7 @@ EXAMPLES: dict[str, Any] = {
                     "content": [
                         {
                             "type": "image_url",
-                            "image_url": {"url": "data:image/png;base64,iVBORw0KGgo...", "detail": "low"},
+                            "image_url": {"url": DOT, "detail": "low"},
                         },
                         {
                             "type": "text",
