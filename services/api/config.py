@@ -1,4 +1,4 @@
-"""How a service is set up: one file, whose every field is listed in docs/api.md."""
+"""How a service is set up: one file, whose every field is listed in docs/reference.md."""
 
 import tomllib
 from pathlib import Path

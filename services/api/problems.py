@@ -158,7 +158,7 @@ _TABLE: Mapping[type[BaseException], tuple[int, str]] = {
     StoreError: (503, "The store of the service does not answer"),
     TakenUpTooOftenError: (500, "The job failed too often"),
     scene_files.UploadError: (422, "The upload cannot be taken"),
-    scene_files.TooLargeError: (413, "The upload brings more than is allowed"),
+    scene_files.TooLargeError: (413, "The request brings more than is allowed"),
     scene_files.UploadConflictError: (409, "The upload is not where it was thought to be"),
     scene_files.QuotaExceededError: (507, "There is no room left for more scenes"),
     QuestionError: (422, "The question cannot be understood"),

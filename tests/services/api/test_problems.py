@@ -1,4 +1,6 @@
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +31,7 @@ from spatial_agent.tools.errors import (
     ToolTimeoutError,
 )
 
+DOCUMENT = Path(__file__).parents[3] / "docs" / "api.md"
 OWN = [
     error
     for _, error in inspect.getmembers(errors, inspect.isclass)
@@ -110,3 +113,11 @@ class TestResponses:
         assert response.status_code == 422
         assert response.headers["content-type"] == "application/problem+json"
         assert b'"instance": "abc"' in response.body
+
+
+def test_the_documentation_lists_every_problem_with_its_status() -> None:
+    listed = set(
+        re.findall(r"^\| (\d{3}) \| `([a-z-]+)` \| (.+) \|$", DOCUMENT.read_text("utf-8"), re.MULTILINE)
+    )
+    known = {(str(kind.status), kind.name, kind.title) for kind in (*KINDS.values(), INTERNAL)}
+    assert listed == known
