@@ -74,8 +74,9 @@ def test_an_expert_gets_the_frame_that_was_named_and_its_picture_comes_back(
     (picture,) = outcome.pictures
     rgb = agent.frames(scan).load(2, depth=False, instances=False).rgb
     assert rgb is not None
-    # Integers are pixel centres, so a rectangle from 10 to 50 holds 10 and 49 and what lies between.
-    assert picture.getpixel((0, 0)) in {tuple(rgb[y, x].tolist()) for y in (20, 21) for x in (10, 11)}
+    # Integers are pixel centres, so both ends are inside.
+    assert picture.size == (41, 31)
+    assert picture.getpixel((0, 0)) == tuple(rgb[20, 10].tolist())
     assert outcome.value is None
 
 
