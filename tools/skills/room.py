@@ -7,6 +7,7 @@ from spatial_agent.tools.geometry.measuring import measure_room
 from spatial_agent.tools.registry import skill
 from spatial_agent.tools.scene import SceneMap
 from spatial_agent.tools.skills.findings import Rounding, numeric_finding
+from spatial_agent.tools.skills.wording import UNIT_TEXT
 
 VSI_ROUNDING = Rounding("m2", 1)
 
@@ -23,7 +24,7 @@ def room(scene: SceneMap, definition: Literal["plain", "vsi"] = "plain", unit: s
     vsi = definition == "vsi"
     measurement = measure_room(scene, definition).to(unit)
     outline = scene.room.polygon_m if scene.room else None
-    label = f"{measurement.value:.1f} {unit}"
+    label = f"{measurement.value:.1f} {UNIT_TEXT.get(unit, unit)}"
     marks = () if outline is None else ({"kind": "polygon", "points_m": outline.tolist(), "label": label},)
     return numeric_finding(
         measurement,
