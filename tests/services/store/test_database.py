@@ -148,3 +148,14 @@ def test_readers_go_on_while_another_process_writes(tmp_path: Path) -> None:
         assert store.scenes.listed("ann") == []
         other.execute("COMMIT")
         other.close()
+
+
+def test_whoever_may_write_is_alone_from_the_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    database = Database.open(f"sqlite:///{path}")
+    other = sqlite3.connect(path, isolation_level=None, timeout=0.0)
+    with database.writing(), pytest.raises(sqlite3.OperationalError, match="locked"):
+        other.execute("BEGIN IMMEDIATE")
+    other.execute("BEGIN IMMEDIATE")
+    other.close()
+    database.close()
