@@ -177,7 +177,7 @@ _TABLE: Mapping[type[BaseException], tuple[int, str]] = {
     MissingWeightsError: (409, "The weights of the tool are not here"),
     ToolUnavailableError: (503, "The tool cannot be used now"),
     ToolError: (422, "The tool could not do it"),
-    StoppedError: (409, "The work was given up"),
+    StoppedError: (503, "The work was given up"),
     BudgetExceededError: (422, "The question needs more than its budget"),
     ModelUnavailableError: (503, "The model cannot be reached"),
     ModelRequestError: (422, "The model refuses the request"),
@@ -198,7 +198,13 @@ KINDS: Mapping[type[BaseException], ProblemKind] = {
 
 #: Kinds whose message is for the operator and may speak of the machine; callers get the title alone.
 _FOR_THE_OPERATOR = (StoreError, SandboxError, ConfigurationError)
-_RETRY_AFTER_S = {"queue-full": 5.0, "store": 2.0, "tool-unavailable": 10.0, "model-unavailable": 10.0}
+_RETRY_AFTER_S = {
+    "queue-full": 5.0,
+    "stopped": 5.0,
+    "store": 2.0,
+    "tool-unavailable": 10.0,
+    "model-unavailable": 10.0,
+}
 
 
 def kind_of(error: BaseException) -> ProblemKind:

@@ -18,8 +18,9 @@ from spatial_agent.services.api.problems import (
     ConflictError,
     InvalidRequestError,
     NotFoundError,
+    TooLargeError,
 )
-from spatial_agent.services.api.schemas import Id, QuestionList, QuestionRequest, QuestionView
+from spatial_agent.services.api.schemas import Id, QuestionList, QuestionRequest, QuestionView, RegionModel
 from spatial_agent.services.api.service import Service
 from spatial_agent.services.api.submitting import submit_question
 from spatial_agent.services.api.views import question_view
@@ -317,11 +318,22 @@ def _check(service: Service, asked: QuestionRequest) -> None:
         offered = ", ".join(service.agents.profiles)
         raise InvalidRequestError(f"unknown profile {asked.profile!r}; this service offers {offered}")
     for number, region in enumerate(asked.regions, 1):
-        ways = (region.xyxy_px, region.point_px, region.outline_px)
-        if sum(way is not None for way in ways) != 1:
-            raise InvalidRequestError(
-                f"region {number}: expected exactly one of xyxy_px, point_px and outline_px (pixels)"
-            )
+        _check_region(region, f"region {number}", service.config.limits.pixels)
+
+
+def _check_region(region: RegionModel, name: str, most_pixels: int) -> None:
+    ways = (region.xyxy_px, region.point_px, region.outline_px, region.mask)
+    if sum(way is not None for way in ways) != 1:
+        raise InvalidRequestError(f"{name}: expected exactly one of xyxy_px, point_px, outline_px and mask")
+    if region.mask is None:
+        return
+    height, width = region.mask.size
+    if height * width > most_pixels:
+        raise TooLargeError(f"{name}: expected a mask of at most {most_pixels} pixels, got {height * width}")
+    if sum(region.mask.counts) != height * width:
+        raise InvalidRequestError(
+            f"{name}: expected runs that fill {height}x{width} pixels, got {sum(region.mask.counts)} pixels"
+        )
 
 
 def _fingerprint(caller: Caller, path: str, told: Mapping[str, Any]) -> str:

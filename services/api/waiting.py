@@ -8,6 +8,7 @@ from fastapi import Request
 
 from spatial_agent.services.api.service import Service
 from spatial_agent.services.store.records import Job
+from spatial_agent.tools.errors import StoppedError
 
 Item = TypeVar("Item")
 
@@ -24,10 +25,13 @@ async def wait_for(service: Service, request: Request, job: Job, seconds: float)
         seconds: How long to wait at most.
     """
     waiting = asyncio.ensure_future(service.desk.wait(job.new.tenant, job.id, seconds))
-    ends = (asyncio.ensure_future(_left(request)), asyncio.ensure_future(service.leaving.wait()))
+    ends = (asyncio.ensure_future(left(request)), asyncio.ensure_future(service.leaving.wait()))
     try:
         await asyncio.wait({waiting, *ends}, return_when=asyncio.FIRST_COMPLETED)
         found = waiting.result() if waiting.done() else None
+    except StoppedError:
+        # The service has just come to its end; the job is kept.
+        found = None
     finally:
         await _cancelled(waiting, *ends)
     return found or job
@@ -61,7 +65,8 @@ async def _next(items: AsyncIterator[Item]) -> Item:
     return await anext(items)
 
 
-async def _left(request: Request) -> None:
+async def left(request: Request) -> None:
+    """Return once whoever sent a request has gone; its body must have been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 

@@ -104,6 +104,12 @@ class TestWhatIsRefused:
                 "invalid-request",
             ),
             ({"regions": [{"frame": -1, "point_px": [1, 2]}]}, 422, "invalid-request"),
+            ({"regions": [{"frame": 0, "mask": {"size": [2, 2], "counts": [3]}}]}, 422, "invalid-request"),
+            (
+                {"regions": [{"frame": 0, "mask": {"size": [9000, 9000], "counts": [81_000_000]}}]},
+                413,
+                "too-large",
+            ),
             ({"question": ""}, 422, "invalid-request"),
             ({"question": "x" * 8001}, 422, "invalid-request"),
             ({"question": "half \ud800"}, 400, "bad-request"),
