@@ -175,7 +175,8 @@ class Runs:
         return await graph.ainvoke(state, config, context=context, durability="async")
 
     async def _is_begun(self, run_id: str) -> bool:
-        return bool((await self._snapshot(run_id)).values)
+        # The trace begins before the first checkpoint, and a look at it costs less.
+        return self.trace_path(run_id).exists() and bool((await self._snapshot(run_id)).values)
 
     async def _snapshot(self, run_id: str) -> Any:  # noqa: ANN401 - langgraph's type stays in agent.graph
         graph = await self._graph()
