@@ -123,7 +123,7 @@ def test_a_draining_service_is_asked_again_when_it_says(
             client.ask(service.scene, "how far?")
         assert told.value.status == 503
         assert len(clock.pauses) == 5
-        assert min(clock.pauses) >= told.value.retry_after_s
+        assert min(clock.pauses) >= (told.value.retry_after_s or 99)
         service.service.phase = "ok"
         assert client.ask(service.scene, "how far?").value == 2.5
 

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from spatial_agent.agent.regions import MaskRuns, Region
 from spatial_agent.services.sdk import (
     NotFoundError,
     QuotaError,
@@ -192,27 +193,23 @@ def test_a_pause_ends_with_the_patience_of_the_caller(connect: Connect, clock: F
 
 
 def test_everything_that_was_asked_goes_to_the_service(connect: Connect) -> None:
-    from spatial_agent.agent.regions import Region
-
     script = Script(ok(question()))
     regions = [Region(3, xyxy_px=(1.0, 2.0, 30.0, 40.0), label="mug"), Region(0, point_px=(5.0, 6.0))]
+    regions.append(Region(1, mask=MaskRuns((2, 3), (1, 2, 3))))
     connect(script).ask(
         SCENE, "Which is nearer?", options=["A. mug", "B. sofa"], regions=regions, profile="open", priority=-3
     )
     (request,) = script.requests
+    unmarked = {"xyxy_px": None, "point_px": None, "outline_px": None, "mask": None}
+    mask = {"size": [2, 3], "counts": [1, 2, 3]}
     expected: dict[str, Any] = {
         "question": "Which is nearer?",
         "scene": SCENE,
         "options": ["A. mug", "B. sofa"],
         "regions": [
-            {
-                "frame": 3,
-                "xyxy_px": [1.0, 2.0, 30.0, 40.0],
-                "point_px": None,
-                "outline_px": None,
-                "label": "mug",
-            },
-            {"frame": 0, "xyxy_px": None, "point_px": [5.0, 6.0], "outline_px": None, "label": "region"},
+            unmarked | {"frame": 3, "xyxy_px": [1.0, 2.0, 30.0, 40.0], "label": "mug"},
+            unmarked | {"frame": 0, "point_px": [5.0, 6.0], "label": "region"},
+            unmarked | {"frame": 1, "mask": mask, "label": "region"},
         ],
         "profile": "open",
         "priority": -3,
