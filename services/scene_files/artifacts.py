@@ -9,6 +9,7 @@ from threading import Lock
 from PIL import Image
 
 from spatial_agent.services.store.records import SceneRecord
+from spatial_agent.services.work.redaction import without_folders
 from spatial_agent.tools.errors import SourceError
 from spatial_agent.tools.scene import FrameSet
 from spatial_agent.tools.whole_file import write_whole
@@ -77,7 +78,12 @@ class Artifacts:
         if match is None:
             made = ", ".join([*self.names(record), "frames/N.jpg"])
             raise NoSuchArtifactError(f"expected one of {made}; got {ascii(name)[:80]}")
-        return self._frame(record, int(match[1])), FRAME_TYPE
+        try:
+            return self._frame(record, int(match[1])), FRAME_TYPE
+        except SourceError as error:
+            source = self._source_of(record)
+            error.args = tuple(without_folders(list(error.args), (source, source.parent)))
+            raise
 
     def forget(self, record: SceneRecord) -> None:
         """Close the recording of a scene that is gone."""

@@ -1,11 +1,13 @@
 """Checks of pictures that decode none: what their headers promise, and whether the file goes to its end."""
 
 import mmap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from spatial_agent.services.api.config import Limits
 from spatial_agent.services.scene_files.errors import TooLargeError, UploadError
+from spatial_agent.tools.errors import SourceError
 from spatial_agent.tools.media.pixels import read_image_header
 
 PNG_START_BYTES = 8
@@ -35,7 +37,8 @@ def check_pictures(
     for path, form in pictures:
         if stopped():
             raise UploadError("the upload was broken off")
-        header = read_image_header(path)
+        with damaged(path):
+            header = read_image_header(path)
         if header.width * header.height > limits.pixels:
             raise TooLargeError(
                 f"{path}: expected at most {limits.pixels / 1e6:.1f} million pixels, "
@@ -43,6 +46,20 @@ def check_pictures(
             )
         if form in ENDS and not _reaches_end(path, ENDS[form]):
             raise UploadError(f"{path}: the picture is truncated: its end is missing; copy it again")
+
+
+@contextmanager
+def damaged(path: Path) -> Iterator[None]:
+    """Take whatever readers of pictures do not foresee for the fault of the file, and of it alone."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except Exception as error:
+        raise UploadError(
+            f"{path}: the picture is damaged: something in it makes no sense ({type(error).__name__}); "
+            "export it again"
+        ) from error
 
 
 def _reaches_end(path: Path, has_end: Callable[[mmap.mmap], bool]) -> bool:

@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
+from sqlalchemy.exc import IntegrityError
+
 from spatial_agent.services.api.config import Limits
 from spatial_agent.services.scene_files.artifacts import Artifacts
 from spatial_agent.services.scene_files.receiving import Part, Receiver, Staged
@@ -325,16 +327,24 @@ class SceneFiles:
             stored = self.store.scenes.stored_bytes(record.tenant)
             if most_bytes is not None and stored + record.bytes > most_bytes:
                 raise no_room(most_bytes - stored)
-            folder = self._folder(record)
-            # Of a server that died in the middle of this.
-            shutil.rmtree(folder, ignore_errors=True)
-            os.rename(staged.folder, folder)
+            # First the record: a server that dies in between leaves a scene that can be seen and deleted.
+            if not self._added(record):
+                return self.store.scenes.scene(record.tenant, record.id) or record
             try:
-                self.store.scenes.add(record)
+                shutil.rmtree(self._folder(record), ignore_errors=True)
+                os.rename(staged.folder, self._folder(record))
             except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
+                self.store.scenes.remove(record.tenant, record.id)
                 raise
             return record
+
+    def _added(self, record: SceneRecord) -> bool:
+        """Add a record; return False where another server was faster with the same id."""
+        try:
+            self.store.scenes.add(record)
+        except IntegrityError:
+            return False
+        return True
 
     def _remove(self, record: SceneRecord) -> bool:
         found = self.store.scenes.remove(record.tenant, record.id)

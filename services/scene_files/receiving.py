@@ -11,13 +11,12 @@ from typing import TypeVar
 
 from spatial_agent.services.api.config import Limits
 from spatial_agent.services.scene_files.archives import unpack
-from spatial_agent.services.scene_files.checks import check_pictures
+from spatial_agent.services.scene_files.checks import check_pictures, damaged
 from spatial_agent.services.scene_files.content import content_of, promised_by
 from spatial_agent.services.scene_files.errors import TooLargeError, UploadError
 from spatial_agent.services.scene_files.opening import Opened, open_apart
 from spatial_agent.services.scene_files.room import Room
 from spatial_agent.services.scene_files.tree import Tree
-from spatial_agent.tools.errors import SourceError
 
 Result = TypeVar("Result")
 #: A file as it comes: what it is called, and its bytes in pieces, which must be taken before the next file.
@@ -65,7 +64,7 @@ class Receiver:
             folder: Made here.
             limits: What one scene may bring.
             new_room: Begins to count what the scene takes.
-            openings: Lets only a few processes open files at once.
+            openings: Lets only a few scenes at once be unpacked and opened.
         """
         self._folder = folder
         self._left_out = 0
@@ -155,7 +154,8 @@ class Receiver:
         received.path(name).rename(packed)
         self.close()
         tree = self._tree(UNPACKED)
-        await self._apart(lambda: unpack(packed, form, tree, self._stop.is_set))
+        async with self._openings:
+            await self._apart(lambda: unpack(packed, form, tree, self._stop.is_set))
         packed.unlink()
         shutil.rmtree(received.folder)
         return tree
@@ -215,10 +215,8 @@ def size_of(folder: Path) -> int:
 def _open_pictures(source: Path) -> Opened:
     from spatial_agent.tools.media import open_source
 
-    try:
+    with damaged(source):
         frames = open_source(source)
-    except OSError as error:
-        raise SourceError(f"{source}: cannot be read: {error.strerror}") from error
     return Opened(frames.layout, len(frames), frames.notes)
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -185,7 +186,12 @@ class TreeFile:
         self._count(path.stat().st_size)
         target = self._tree.path(self.name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.link(path, target)
+        try:
+            os.link(path, target)
+        except OSError:
+            # Some disks have no links.
+            with disk_errors():
+                shutil.copyfile(path, target)
         self._is_there = True
 
     def _count(self, count: int) -> None:

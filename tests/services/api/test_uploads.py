@@ -29,8 +29,9 @@ def anna(api: Uploading) -> Person:
     return api.person("anna")
 
 
-def begin(person: Person, length: int = len(CONTENT), **headers: str) -> httpx.Response:
-    return person.request("POST", "/v1/uploads", headers=TUS | {"Upload-Length": str(length)} | headers)
+def begin(person: Person, length: int = len(CONTENT), metadata: str = "") -> httpx.Response:
+    headers = TUS | {"Upload-Length": str(length), "Upload-Metadata": metadata}
+    return person.request("POST", "/v1/uploads", headers=headers)
 
 
 def append(person: Person, path: str, offset: int, content: bytes, **headers: str) -> httpx.Response:
@@ -65,7 +66,7 @@ class TestWithAClientOfTus:
 
 class TestTheProtocol:
     def test_pieces_follow_one_another(self, anna: Person) -> None:
-        begun = begin(anna, **{"Upload-Metadata": "filename " + base64.b64encode(b"a.zip").decode()})
+        begun = begin(anna, metadata="filename " + base64.b64encode(b"a.zip").decode())
         path = begun.headers["location"]
         assert (begun.status_code, begun.headers["tus-resumable"]) == (201, "1.0.0")
         appended = append(anna, path, 0, CONTENT[:100])

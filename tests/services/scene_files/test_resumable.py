@@ -21,10 +21,11 @@ from spatial_agent.services.scene_files.resumable import NoSuchUploadError
 from spatial_agent.services.store.records import UploadRecord
 from spatial_agent.services.store.store import Store
 from tests.services.scene_files.conftest import LIMITS, MIB
-from tests.services.scene_files.making import everything_below, picture, scan, zipped
+from tests.services.scene_files.making import everything_below, picture, zipped
 
 TENANT = "tenant"
-CONTENT = zipped(scan())
+FILES = {f"{number}.png": picture(seed=number) for number in range(3)}
+CONTENT = zipped(FILES)
 
 
 class BrokenError(Exception):
@@ -50,7 +51,7 @@ def test_a_file_in_pieces_is_the_scene_of_the_whole(files: SceneFiles, store: St
     assert append(files, begun, 1000, CONTENT[1000:]).offset == len(CONTENT)
     record = asyncio.run(files.from_upload(TENANT, begun.id, "My room"))
     folder = files.root / record.id / "files"
-    assert {name: (folder / name).read_bytes() for name in scan()} == scan()
+    assert {name: (folder / name).read_bytes() for name in FILES} == FILES
     assert record.name == "My room"
     assert store.uploads.upload(TENANT, begun.id) is None
     assert everything_below(files.root / "uploads") == []
