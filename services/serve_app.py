@@ -7,11 +7,11 @@ that Serve shows; scenes and traces are in a folder that all machines share.
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 from ray import serve
-from ray.serve.config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy
+from ray.serve.config import AutoscalingConfig, AutoscalingContext
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -94,8 +94,7 @@ def build(args: ServeOptions) -> serve.Application:
             jobs = await _unfinished(self.app.state.service)
             return {WANTED: jobs / args.jobs_per_replica}
 
-    deployment = serve.deployment(
-        serve.ingress(make_app)(Replica),
+    deployed = serve.deployment(
         name=DEPLOYMENT,
         autoscaling_config=_autoscaling(args),
         max_ongoing_requests=args.most_requests,
@@ -105,7 +104,8 @@ def build(args: ServeOptions) -> serve.Application:
         graceful_shutdown_timeout_s=config.limits.wait_seconds + config.work.drain_seconds + LAST_SECONDS,
         graceful_shutdown_wait_loop_s=0.5,
     )
-    return deployment.bind()
+    application: serve.Application = deployed(serve.ingress(make_app)(Replica)).bind()
+    return application
 
 
 def check_shared(config: ServiceConfig, settings: Settings, replicas: int) -> None:
@@ -145,7 +145,8 @@ def replicas_needed(context: AutoscalingContext) -> tuple[float, dict[str, Any]]
     """
     told = (context.aggregated_metrics or {}).get(WANTED, {})
     for_jobs = max(told.values(), default=0.0)
-    for_requests = context.total_num_requests / context.config.target_ongoing_requests
+    config = cast(AutoscalingConfig, context.config)
+    for_requests = context.total_num_requests / config.target_ongoing_requests
     return math.ceil(max(for_jobs, for_requests)), {}
 
 
@@ -184,11 +185,13 @@ def _config(args: ServeOptions) -> ServiceConfig:
 
 
 def _autoscaling(args: ServeOptions) -> AutoscalingConfig:
-    return AutoscalingConfig(
-        min_replicas=args.min_replicas,
-        max_replicas=args.max_replicas,
-        target_ongoing_requests=args.requests_per_replica,
-        policy=AutoscalingPolicy(policy_function=replicas_needed),
+    return AutoscalingConfig.model_validate(
+        {
+            "min_replicas": args.min_replicas,
+            "max_replicas": args.max_replicas,
+            "target_ongoing_requests": args.requests_per_replica,
+            "policy": {"policy_function": replicas_needed},
+        }
     )
 
 

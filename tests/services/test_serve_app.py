@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 from pydantic import ValidationError
 from starlette.responses import PlainTextResponse
 
