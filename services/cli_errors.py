@@ -17,6 +17,20 @@ from spatial_agent.tools.errors import (
 )
 
 
+#: What `pip` installs a missing package with.
+EXTRAS = {
+    "alembic": "serve",
+    "fastapi": "serve",
+    "httpx": "client",
+    "mcp": "mcp",
+    "prometheus_client": "serve",
+    "psycopg": "postgres",
+    "python_multipart": "serve",
+    "sqlalchemy": "serve",
+    "uvicorn": "serve",
+}
+
+
 class Exit(IntEnum):
     """What the exit code says."""
 
@@ -45,6 +59,14 @@ def reported_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted; nothing half-written was left", file=sys.stderr)
         raise typer.Exit(Exit.INTERRUPTED) from None
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        print(
+            f"error: this needs {error.name}: pip install 'spatial-reasoning-agent[{extra}]'", file=sys.stderr
+        )
+        raise typer.Exit(Exit.USAGE) from None
     except SpatialAgentError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         raise typer.Exit(exit_code(error)) from None

@@ -48,7 +48,6 @@ def mcp_command(
         from spatial_agent.services.mcp_server.allowed_folders import AllowedFolders
 
         allowed = AllowedFolders(root or [])
-        _check_installed()
         from spatial_agent.services.mcp_server.server import make_server
         from spatial_agent.services.mcp_server.transports import serve_http, serve_stdio
         from spatial_agent.services.settings import Settings
@@ -59,17 +58,6 @@ def mcp_command(
             serve_http(server, host, port, ready=_say)
         else:
             serve_stdio(server)
-
-
-def _check_installed() -> None:
-    from importlib.util import find_spec
-
-    from spatial_agent.tools.errors import ConfigurationError
-
-    if find_spec("mcp") is None:
-        raise ConfigurationError(
-            "the MCP server needs its libraries: pip install 'spatial-reasoning-agent[serve]'"
-        )
 
 
 def _say(address: str) -> None:

@@ -30,6 +30,11 @@ OPTIONAL = {
     "ultralytics": "yolo",
     "langchain_openai": "llm",
     "ray": "ray",
+    "fastapi": "serve",
+    "sqlalchemy": "serve",
+    "psycopg": "postgres",
+    "mcp": "mcp",
+    "httpx": "client",
 }
 
 
@@ -60,6 +65,7 @@ def examine() -> list[Finding]:
         *_weights(settings),
         _model(settings),
         *_sandbox(settings),
+        _web_page(),
         _isolation(),
     ]
 
@@ -85,6 +91,14 @@ def _opened_model(settings: Settings) -> str:
     sent = "what is asked, and the key," if key else "what is asked"
     bare = f"; {sent} would go to {address.hostname} UNENCRYPTED: use https" if is_bare else ""
     return f"{model.name}, {'with' if key else 'without'} a key{bare}"
+
+
+def _web_page() -> Finding:
+    from spatial_agent.services.web import bundle_folder
+
+    if bundle_folder() is None:
+        return Finding("web page", "missing", "not built: 'make web' in a checkout; wheels carry it")
+    return Finding("web page", "ok", "built")
 
 
 def _core(name: str) -> Finding:
