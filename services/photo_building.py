@@ -65,7 +65,7 @@ def plan_photo(asking: Asking, frames: FrameSet, perception: Perception) -> tupl
     """
     if perception.recorded and not frames.has_instances:
         raise UnmeasurableError(
-            f"{frames.name} is a single picture, in which nothing is recorded; look at it with --profile open"
+            f"{frames.name} is a single picture, in which nothing is recorded; look at it with profile 'open'"
         )
     if frames.has_depth:
         return partial(build_weighed, photo_frames(frames, partial(_recorded, frames))), []

@@ -162,7 +162,7 @@ def test_without_depth_things_are_counted_and_nothing_is_measured() -> None:
 
 
 def test_a_profile_of_recordings_says_how_a_photograph_is_measured() -> None:
-    with pytest.raises(SourceError, match="--profile open"):
+    with pytest.raises(SourceError, match="profile 'open'"):
         measure(Perception(recorded=True))
 
 

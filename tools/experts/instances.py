@@ -55,7 +55,7 @@ class RecordedInstances:
         if not frames.has_instances:
             raise SourceError(
                 f"{frames.name} ({frames.layout}) has no instance images; expected a scan.json with them, "
-                "or choose a detector with --instances yolo"
+                "or a detector: profile 'open', or instances 'yolo'"
             )
         if frame.instance_ids is None:
             return ()

@@ -41,7 +41,7 @@ def test_a_frame_without_instance_image_has_no_masks() -> None:
 
 def test_a_scan_without_instances_is_refused_with_what_to_do() -> None:
     frames = SyntheticRoom.example().frames(with_instances=False)
-    with pytest.raises(SourceError, match=re.escape("--instances yolo")):
+    with pytest.raises(SourceError, match=re.escape("instances 'yolo'")):
         RecordedInstances().segment(frames.load(0), frames)
 
 
