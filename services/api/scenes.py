@@ -49,6 +49,7 @@ BODIES: dict[str, Any] = {
                 "properties": {
                     "files": {
                         "type": "array",
+                        "minItems": 1,
                         "items": {"type": "string", "format": "binary"},
                         "description": "One archive (.zip, .tar, .tar.gz), video, picture or scene file; "
                         "or all files of a scan, with relative names such as depth/0001.png.",
@@ -70,6 +71,10 @@ BODIES: dict[str, Any] = {
             },
         },
     },
+}
+LINKS: dict[str, Any] = {
+    name: {"operationId": f"scenes_{name}", "parameters": {"scene_id": "$response.body#/id"}}
+    for name in ("scene", "delete", "artifact")
 }
 IdempotencyKey = Annotated[
     str | None,
@@ -96,6 +101,7 @@ TheScene = Annotated[SceneRecord, Depends(_scene)]
     "/v1/scenes",
     status_code=202,
     response_description="It was received and is being measured; see Location.",
+    responses={202: {"links": LINKS}},
     openapi_extra={"requestBody": BODIES},
 )
 async def upload(

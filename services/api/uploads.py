@@ -16,7 +16,6 @@ from spatial_agent.services.api.caller import Caller
 from spatial_agent.services.api.dependencies import TheService, Uploads, api_router
 from spatial_agent.services.api.problems import (
     BadRequestError,
-    InvalidRequestError,
     MediaTypeError,
 )
 from spatial_agent.services.api.schemas import Id, UploadView
@@ -29,7 +28,9 @@ VERSION = "1.0.0"
 EXTENSIONS = "creation,termination,expiration"
 PIECE = "application/offset+octet-stream"
 #: Longest length or offset that is a number of bytes at all.
-Count = Annotated[int, Header(ge=0, le=2**53)]
+MOST = 2**53
+#: Names, each with a value in base64 or without one.
+METADATA = r"^(?:[^\s,]+(?: [A-Za-z0-9+/]*={0,2})?(?:, ?|$))*$"
 
 
 class TusRoute(UploadRoute):
@@ -52,7 +53,7 @@ router.route_class = TusRoute
 
 
 async def _speaks_tus(
-    tus_resumable: Annotated[str | None, Header(description="1.0.0", examples=[VERSION])] = None,
+    tus_resumable: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> None:
     if tus_resumable != VERSION:
         raise HTTPException(
@@ -60,8 +61,26 @@ async def _speaks_tus(
         )
 
 
-OTHER_VERSION = {412: {"description": "Another version of tus; see Tus-Version."}}
-TUS: dict[str, Any] = {"dependencies": [Depends(_speaks_tus)], "responses": OTHER_VERSION}
+def _tus(**extra: Any) -> dict[str, Any]:  # noqa: ANN401 - of OpenAPI
+    """Return what routes of the protocol have in common; `extra` is added to what OpenAPI says of one."""
+    version = {
+        "name": "Tus-Resumable",
+        "in": "header",
+        "required": True,
+        "description": "The version of the protocol.",
+        "schema": {"type": "string", "const": VERSION},
+    }
+    return {
+        "dependencies": [Depends(_speaks_tus)],
+        "responses": {412: {"description": "Another version of tus; see Tus-Version."}},
+        "openapi_extra": {"parameters": [version], **extra},
+    }
+
+
+LINKS: dict[str, Any] = {
+    name: {"operationId": f"uploads_{name}", "parameters": {"upload_id": "$response.body#/id"}}
+    for name in ("upload", "state", "append", "end")
+}
 
 
 async def _upload(upload_id: Id, service: TheService, caller: Uploads) -> UploadRecord:
@@ -79,16 +98,22 @@ async def options(response: Response, service: TheService) -> None:
     response.headers["Tus-Max-Size"] = str(service.config.limits.upload_bytes)
 
 
-@router.post("/v1/uploads", status_code=201, response_description="It has begun; see Location.", **TUS)
+@router.post(
+    "/v1/uploads",
+    status_code=201,
+    response_description="It has begun; see Location.",
+    **_tus(responses={"201": {"links": LINKS}}),
+)
 async def begin(
     response: Response,
     service: TheService,
     caller: Uploads,
-    upload_length: Annotated[Count, Header(description="Bytes in all.")],
+    upload_length: Annotated[int, Header(ge=1, le=MOST, description="Bytes in all.")],
     upload_metadata: Annotated[
         str,
         Header(
             max_length=4096,
+            pattern=METADATA,
             description="`filename` with the file's name in base64.",
             examples=["filename c2Nhbi56aXA="],
         ),
@@ -99,8 +124,6 @@ async def begin(
     Its pieces are sent to Location; once it is finished, `POST /v1/scenes` makes a scene of it.
     """
     check_working(service)
-    if upload_length == 0:
-        raise InvalidRequestError("Upload-Length: expected at least 1 byte, got 0")
     name = _metadata(upload_metadata).get("filename", "upload")
     left = await asyncio.to_thread(_left_bytes, service, caller)
     record = await asyncio.to_thread(service.scenes.uploads.begin, caller.tenant, name, upload_length, left)
@@ -116,7 +139,7 @@ async def upload(record: TheUpload, response: Response, service: TheService) -> 
     return _view(record)
 
 
-@router.head("/v1/uploads/{upload_id}", response_description="See Upload-Offset.", **TUS)
+@router.head("/v1/uploads/{upload_id}", response_description="See Upload-Offset.", **_tus())
 async def state(record: TheUpload, response: Response, service: TheService) -> None:
     """Say how far a resumable upload is, in headers."""
     _say_state(response, service, record)
@@ -126,13 +149,12 @@ async def state(record: TheUpload, response: Response, service: TheService) -> N
     "/v1/uploads/{upload_id}",
     status_code=204,
     response_description="It was appended; see Upload-Offset.",
-    openapi_extra={
-        "requestBody": {
+    **_tus(
+        requestBody={
             "required": True,
             "content": {PIECE: {"schema": {"type": "string", "format": "binary"}}},
         }
-    },
-    **TUS,
+    ),
 )
 async def append(
     record: TheUpload,
@@ -140,7 +162,7 @@ async def append(
     response: Response,
     service: TheService,
     caller: Uploads,
-    upload_offset: Annotated[Count, Header(description="Where the piece begins: bytes that are here.")],
+    upload_offset: Annotated[int, Header(ge=0, le=MOST, description="Where the piece begins, bytes.")],
 ) -> None:
     """Append a piece; what has come when the connection breaks is kept."""
     media_type = request.headers.get("content-type", "")
@@ -150,7 +172,7 @@ async def append(
     _say_state(response, service, appended)
 
 
-@router.delete("/v1/uploads/{upload_id}", status_code=204, response_description="It is gone.", **TUS)
+@router.delete("/v1/uploads/{upload_id}", status_code=204, response_description="It is gone.", **_tus())
 async def end(record: TheUpload, service: TheService, caller: Uploads) -> None:
     """Give up a resumable upload; what has come of it is removed."""
     await asyncio.to_thread(_remove, service, caller, record)

@@ -125,7 +125,8 @@ class TestWhatIsRefused:
             (TUS | {"Upload-Length": "1e3"}, 422),
             (TUS | {"Upload-Length": "9" * 30}, 422),
             (TUS | {"Upload-Length": str(LIMITS.upload_bytes + 1)}, 413),
-            (TUS | {"Upload-Length": "10", "Upload-Metadata": "filename ???"}, 400),
+            (TUS | {"Upload-Length": "10", "Upload-Metadata": "filename ???"}, 422),
+            (TUS | {"Upload-Length": "10", "Upload-Metadata": "filename YQ"}, 400),
             (TUS | {"Upload-Length": "10", "Upload-Metadata": "filename " + "A" * 5000}, 422),
             (TUS | {"Upload-Length": "10", "Upload-Metadata": "filename Li4vYS5wbmc="}, 422),
             (TUS | {"Upload-Length": "10", "Upload-Metadata": "filename L2V0Yy9wYXNzd2Q="}, 422),
@@ -195,3 +196,20 @@ class TestTenants:
         refused = begin(small, 3000)
         assert (refused.status_code, problem_name(refused)) == (507, "quota-exceeded")
         assert small.upload({"a.png": picture()}).status_code == 507
+
+
+def test_the_document_says_what_the_protocol_needs(api: Uploading) -> None:
+    document = api.http.get("/openapi.json").json()
+    begun = document["paths"]["/v1/uploads"]["post"]
+    headers = {item["name"].lower(): item for item in begun["parameters"] if item["in"] == "header"}
+    assert headers["tus-resumable"]["required"]
+    assert headers["tus-resumable"]["schema"]["const"] == "1.0.0"
+    assert headers["upload-length"]["schema"]["minimum"] == 1
+    assert {"201", "412", "413"} <= begun["responses"].keys()
+    assert begun["responses"]["201"]["links"]["append"]["operationId"] == "uploads_append"
+    pieces = document["paths"]["/v1/uploads/{upload_id}"]["patch"]
+    assert pieces["operationId"] == "uploads_append"
+    assert "application/offset+octet-stream" in pieces["requestBody"]["content"]
+    scenes = document["paths"]["/v1/scenes"]["post"]
+    assert scenes["requestBody"]["content"].keys() == {"multipart/form-data", "application/json"}
+    assert scenes["responses"]["202"]["links"]["scene"]["operationId"] == "scenes_scene"
