@@ -110,7 +110,7 @@ class Asking:
         except SpatialAgentError:
             self.is_open = False
             raise
-        self.id, self.is_open = question.id, not question.is_final
+        self.id = question.id
         return question
 
     def answered(self) -> Plan[Answer]:
@@ -133,7 +133,6 @@ class Asking:
             WaitTimeoutError: If that takes too long.
         """
         question = yield from self.submitted()
-        self.is_open = True
         yield from followed(self._pace, question.id, self._deadline)
         self.is_open = False
 

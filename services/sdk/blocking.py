@@ -81,7 +81,6 @@ class _Exchange:
         try:
             return self._taken(step)
         except httpx.HTTPError as error:
-            self.close()
             return failure(error, self._url)
 
     def close(self) -> None:

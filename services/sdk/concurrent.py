@@ -86,7 +86,6 @@ class _Exchange:
         try:
             return await self._taken(step)
         except httpx.HTTPError as error:
-            await self.aclose()
             return failure(error, self._url)
 
     async def aclose(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import anyio
 import pytest
 
 from spatial_agent.agent.events import Started
@@ -73,6 +74,18 @@ def test_a_task_that_is_cancelled_cancels_its_question(service: Prepared) -> Non
                 await task
 
     asyncio.run(leave())
+    assert len(cancelled(service)) == 1
+
+
+def test_a_scope_that_is_cancelled_cancels_its_question(service: Prepared) -> None:
+    async def leave() -> bool:
+        async with AsyncClient(service.url) as client:
+            with anyio.move_on_after(PATIENCE_S) as scope:
+                async for _ in client.stream(service.scene, "wait for me"):
+                    scope.cancel()
+            return scope.cancelled_caught
+
+    assert anyio.run(leave)
     assert len(cancelled(service)) == 1
 
 
@@ -156,9 +169,9 @@ def test_a_key_opens_what_is_its_tenants_alone(kind: str, guarded: Prepared) -> 
         assert told.value.status == 401
 
 
-def test_a_quota_is_told_with_its_end(kind: str, guarded: Prepared) -> None:
+def test_a_quota_is_told_with_its_end(kind: str, guarded: Prepared, clock: FakeClock) -> None:
     mine = guarded.add_scene("me")
-    with opened(kind, guarded.url, key_of(guarded, "me", questions_per_day=1)) as client:
+    with opened(kind, guarded.url, key_of(guarded, "me", questions_per_day=1), clock=clock) as client:
         client.ask(mine, "how far?")
         with pytest.raises(QuotaError) as told:
             client.ask(mine, "how far?")

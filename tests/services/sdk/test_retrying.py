@@ -16,7 +16,7 @@ from spatial_agent.services.sdk import (
     UnreachableError,
     WaitTimeoutError,
 )
-from spatial_agent.tools.errors import ToolUnavailableError
+from spatial_agent.tools.errors import QuestionError, ToolUnavailableError
 from tests.services.sdk.conftest import AnyClient, FakeClock
 from tests.services.sdk.fakes import ANSWER, QUESTION, SCENE, copy_of, problem, question, scene
 
@@ -215,3 +215,13 @@ def test_everything_that_was_asked_goes_to_the_service(connect: Connect) -> None
         "priority": -3,
     }
     assert json.loads(request.content) == expected
+
+
+def test_what_was_refused_is_not_cancelled(connect: Connect) -> None:
+    script = Script(problem(422, "urn:spatial-agent:problem:question"))
+    client = connect(script)
+    with pytest.raises(QuestionError):
+        client.ask(SCENE, "How?")
+    with pytest.raises(QuestionError):
+        list(client.stream(SCENE, "How?"))
+    assert [request.method for request in script.requests] == ["POST", "POST"]
