@@ -1,0 +1,53 @@
+"""Who has to do something about a problem; the reference lists it, and a test that no kind is left out."""
+
+CALLER = "the caller: send something else"
+LATER = "the caller: again later, after `Retry-After`"
+AGAIN = "the caller: again; the operator if it stays"
+OPERATOR = "the operator"
+
+WHO: dict[str, str] = {
+    "ambiguous-reference": CALLER,
+    "authentication": CALLER,
+    "bad-request": CALLER,
+    "budget-exceeded": CALLER,
+    "configuration": OPERATOR,
+    "conflict": CALLER,
+    "draining": LATER,
+    "forbidden": CALLER,
+    "headers-too-large": CALLER,
+    "idempotency-conflict": CALLER,
+    "internal": OPERATOR,
+    "invalid-request": CALLER,
+    "invalid-value": CALLER,
+    "media-type": CALLER,
+    "misdirected": OPERATOR,
+    "missing-weights": OPERATOR,
+    "model": AGAIN,
+    "model-request": OPERATOR,
+    "model-unavailable": LATER,
+    "no-such-object": CALLER,
+    "not-found": CALLER,
+    "question": CALLER,
+    "queue-full": LATER,
+    "quota": LATER,
+    "quota-exceeded": "the caller: delete scenes; the operator: allow more",
+    "rate-limit": LATER,
+    "sandbox": OPERATOR,
+    "scale": CALLER,
+    "source": CALLER,
+    "stopped": "the caller: again",
+    "store": LATER,
+    "taken-up-too-often": OPERATOR,
+    "timed-out": CALLER,
+    "too-large": CALLER,
+    "tool": CALLER,
+    "tool-argument": CALLER,
+    "tool-crashed": AGAIN,
+    "tool-failed": CALLER,
+    "tool-timeout": AGAIN,
+    "tool-unavailable": LATER,
+    "unmeasurable": CALLER,
+    "upload": CALLER,
+    "upload-conflict": CALLER,
+    "viewpoint": CALLER,
+}
