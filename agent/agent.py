@@ -198,7 +198,11 @@ class SpatialAgent:
             SourceError: If the source cannot be read.
             ToolError: If the scene could not be measured.
         """
-        return self._background.run(self._scenes.get(self._wiring.make_runner(), self._scenes.name(source)))
+        return self._background.run(self._loaded(source))
+
+    async def ascene(self, source: Source) -> LoadedScene:
+        """Return the scene of a source from any event loop; see `scene`. Cancelling it ends the measuring."""
+        return await asyncio.wrap_future(self._background.submit(self._loaded(source)))
 
     def work(self, source: Source, work: Callable[[ToolRunner, LoadedScene], Awaitable[Result]]) -> Result:
         """Do other work on the scene of a source, counted against the budget and traced as questions are.
@@ -248,6 +252,9 @@ class SpatialAgent:
     def __exit__(self, *_: object) -> None:
         """Close the agent."""
         self.close()
+
+    async def _loaded(self, source: Source) -> LoadedScene:
+        return await self._scenes.get(self._wiring.make_runner(), self._scenes.name(source))
 
     def _state(
         self,

@@ -12,6 +12,7 @@ from spatial_agent.services.api.problems import problem_of
 from spatial_agent.services.api.service import Service
 from spatial_agent.services.runtime import Choices, build_agent
 from spatial_agent.services.scene_files.folder import SceneFiles
+from spatial_agent.services.scene_files.measuring import measuring_job, measuring_key
 from spatial_agent.services.settings import Settings
 from spatial_agent.services.store.store import Store
 from spatial_agent.services.work.agents import Agents
@@ -19,6 +20,9 @@ from spatial_agent.services.work.desk import Desk
 from spatial_agent.services.work.runs import AgentRuns
 from spatial_agent.services.work.slots import Slot
 from spatial_agent.tools.metering import Meter
+
+#: After so many seconds nobody hands in the job of a scene any more.
+PATIENCE_S = 60.0
 
 
 def open_service(config: ServiceConfig | None = None, settings: Settings | None = None) -> Service:
@@ -34,8 +38,8 @@ def open_service(config: ServiceConfig | None = None, settings: Settings | None 
     config, settings = config or ServiceConfig(), settings or Settings()
     folder = (config.folder or settings.service_folder).expanduser().absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    slot = Slot(folder)
     store = open_store(settings, folder)
+    slot = Slot(folder)
     meter = service_meter()
     agents = Agents(config.profiles, _open_one(config, settings, folder, meter))
     scenes = SceneFiles(folder / "scenes", store, config.limits)
@@ -50,7 +54,7 @@ def open_service(config: ServiceConfig | None = None, settings: Settings | None 
         retention=config.retention,
         on_dropped=runs.drop,
         on_idle_scene=scenes.remove,
-        on_sweep=lambda now: asyncio.to_thread(scenes.remove_stale, now),
+        on_sweep=lambda now: _sweep(now, scenes, desk),
     )
     return Service(
         config=config,
@@ -63,6 +67,16 @@ def open_service(config: ServiceConfig | None = None, settings: Settings | None 
         version=version("spatial-reasoning-agent"),
         slot=slot,
     )
+
+
+async def _sweep(now: float, scenes: SceneFiles, desk: Desk) -> None:
+    """Remove what was received in part, and measure what came before its server died."""
+    await asyncio.to_thread(scenes.remove_stale, now)
+    for record in await asyncio.to_thread(scenes.store.scenes.left_unmeasured, now - PATIENCE_S):
+        job, _ = await desk.submit(
+            measuring_job(record), idempotency_key=measuring_key(record), fingerprint=record.id
+        )
+        await asyncio.to_thread(scenes.store.scenes.update, record.tenant, record.id, job=job.id)
 
 
 def open_store(settings: Settings, folder: Path | None = None) -> Store:

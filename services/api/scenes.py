@@ -28,9 +28,10 @@ from spatial_agent.services.api.upload_form import MEDIA_TYPE as FORM
 from spatial_agent.services.api.upload_form import UploadForm
 from spatial_agent.services.api.upload_route import UploadRoute
 from spatial_agent.services.scene_files.artifacts import NoSuchArtifactError
+from spatial_agent.services.scene_files.measuring import measuring_job, measuring_key
 from spatial_agent.services.scene_files.samples import sample_names
 from spatial_agent.services.scene_files.scene_view import read_scene_json, scene_view
-from spatial_agent.services.store.records import FINAL, NewJob, SceneRecord
+from spatial_agent.services.store.records import FINAL, SceneRecord
 
 router = api_router("scenes")
 router.route_class = UploadRoute
@@ -257,17 +258,10 @@ async def _from_reference(
 
 async def _queued(service: Service, caller: Caller, record: SceneRecord) -> SceneRecord:
     """Hand a scene in to be measured; where that is refused the scene goes again."""
-    new = NewJob(
-        tenant=caller.tenant,
-        kind="scene",
-        request={"scene": record.id},
-        scene=record.id,
-        key=caller.key_id,
-        request_id=caller.request_id,
-    )
+    new = measuring_job(record, key=caller.key_id, request_id=caller.request_id)
     try:
         job, _ = await submit(
-            service, caller, new, idempotency_key=f"measure {record.id}", fingerprint=record.id
+            service, caller, new, idempotency_key=measuring_key(record), fingerprint=record.id
         )
     except BaseException:
         await asyncio.shield(service.scenes.remove(record))

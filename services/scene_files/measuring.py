@@ -10,10 +10,35 @@ from spatial_agent.agent.state import LoadedScene
 from spatial_agent.services.api.problems import problem_of
 from spatial_agent.services.pictures import write_scene_folder
 from spatial_agent.services.scene_files.folder import MOST_NOTES, SceneFiles
-from spatial_agent.services.store.records import SceneRecord
+from spatial_agent.services.store.records import NewJob, SceneRecord
 from spatial_agent.services.work.redaction import without_folders
 from spatial_agent.tools.contract import Json
-from spatial_agent.tools.errors import UnmeasurableError
+from spatial_agent.tools.errors import InvalidValueError, UnmeasurableError
+from spatial_agent.tools.geometry.measuring import measure_room
+from spatial_agent.tools.scene import SceneMap
+
+
+def measuring_job(record: SceneRecord, *, key: str | None = None, request_id: str = "") -> NewJob:
+    """Return the job that measures a scene; its tenant hands it in under `measuring_key`.
+
+    Args:
+        record: The scene.
+        key: Id of the API key that it came with.
+        request_id: Of the request that it came with.
+    """
+    return NewJob(
+        tenant=record.tenant,
+        kind="scene",
+        request={"scene": record.id},
+        scene=record.id,
+        key=key,
+        request_id=request_id,
+    )
+
+
+def measuring_key(record: SceneRecord) -> str:
+    """Return the idempotency key of that job: a scene is measured once, whoever asks how often."""
+    return f"measure {record.id}"
 
 
 async def measure(agent: SpatialAgent, record: SceneRecord, files: SceneFiles) -> Mapping[str, Json]:
@@ -37,7 +62,7 @@ async def measure(agent: SpatialAgent, record: SceneRecord, files: SceneFiles) -
     source = files.source(record)
     await _change(files, record, state="measuring")
     try:
-        found = await asyncio.to_thread(_measured, agent, source, files.artifacts_folder(record))
+        found = await _measured(agent, source, files.artifacts_folder(record))
     except Exception as error:
         problem = without_folders(problem_of(error), (source, files.root))
         await _change(files, record, state="failed", problem=problem)
@@ -47,14 +72,14 @@ async def measure(agent: SpatialAgent, record: SceneRecord, files: SceneFiles) -
     return facts
 
 
-def _measured(agent: SpatialAgent, source: Path, artifacts: Path) -> dict[str, Any]:
+async def _measured(agent: SpatialAgent, source: Path, artifacts: Path) -> dict[str, Any]:
     try:
-        loaded = agent.scene(source)
+        loaded = await agent.ascene(source)
     except UnmeasurableError as error:
-        frames = agent.frames(source)
+        frames = await asyncio.to_thread(agent.frames, source)
         notes = [*frames.notes, str(error)]
         return {"measurable": False, "frames": len(frames), "notes": notes[:MOST_NOTES], "artifacts": []}
-    written = write_scene_folder(loaded, artifacts)
+    written = await asyncio.to_thread(write_scene_folder, loaded, artifacts)
     return _facts(loaded) | {"measurable": True, "artifacts": sorted(path.name for path in written)}
 
 
@@ -66,8 +91,18 @@ def _facts(loaded: LoadedScene) -> dict[str, Any]:
         "cameras": len(scene.cameras),
         "scale": scene.scale,
         "up": scene.up is not None,
+        "floor_m2": _floor_m2(scene),
         "notes": [*scene.notes, *loaded.degraded][:MOST_NOTES],
     }
+
+
+def _floor_m2(scene: SceneMap) -> list[float | None] | None:
+    """Return the area of the floor and both ends of its interval, as a question about it is answered."""
+    try:
+        area = measure_room(scene)
+    except InvalidValueError:
+        return None
+    return [area.value, area.low, area.high]
 
 
 async def _change(files: SceneFiles, record: SceneRecord, **changes: Any) -> None:  # noqa: ANN401 - of the record

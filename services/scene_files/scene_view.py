@@ -35,10 +35,20 @@ def scene_view(
         notes=_notes(facts),
         objects=[] if scene is None else [_object(item) for item in scene["objects"]],
         cameras=[] if scene is None else [_camera(camera) for camera in scene["cameras"]],
-        room=None if scene is None else scene["room"],
+        room=None if scene is None else _room(scene["room"], facts.get("floor_m2")),
         artifacts=dict(artifacts),
         problem=None if record.problem is None else Problem.model_validate(record.problem),
     )
+
+
+def _room(room: Mapping[str, Any] | None, floor_m2: object) -> dict[str, Any] | None:
+    """Return the room with the interval of its area that questions are answered with."""
+    if room is None:
+        return None
+    if not isinstance(floor_m2, list):
+        return dict(room)
+    area_m2, low_m2, high_m2 = floor_m2
+    return {**room, "area_m2": area_m2, "area_low_m2": low_m2, "area_high_m2": high_m2}
 
 
 def read_scene_json(path: Path) -> Mapping[str, Any] | None:

@@ -32,6 +32,10 @@ _IDLE = (
     select(*_FIELDS).where(scenes.c.used < bindparam("before"), ~_UNFINISHED.exists()).order_by(scenes.c.used)
 )
 
+_LEFT = select(*_FIELDS).where(
+    scenes.c.state == "queued", scenes.c.job.is_(None), scenes.c.created < bindparam("before")
+)
+
 
 class SceneChanges(TypedDict, total=False):
     """What can change about a scene; see `SceneRecord`."""
@@ -103,6 +107,15 @@ class SceneTable:
         """
         with self._database.reading() as connection:
             return [_record(row) for row in connection.execute(_IDLE, {"before": before})]
+
+    def left_unmeasured(self, before: float) -> list[SceneRecord]:
+        """Return the scenes that came before a time and for which no job was ever handed in: its server died.
+
+        Args:
+            before: Seconds since 1970.
+        """
+        with self._database.reading() as connection:
+            return [_record(row) for row in connection.execute(_LEFT, {"before": before})]
 
 
 def _record(row: Row[*tuple[Any, ...]]) -> SceneRecord:

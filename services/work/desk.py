@@ -193,6 +193,18 @@ class Desk:
         self._wake.set()
         return job
 
+    async def sweep(self, now: float) -> None:
+        """Drop at once what has been kept long enough, as is done every few minutes.
+
+        Args:
+            now: Seconds since 1970.
+
+        Raises:
+            StoreUnavailableError: If the store cannot be reached.
+        """
+        if self._sweeper is not None:
+            await self._sweeper.sweep_once(now)
+
     def follow(self, tenant: str, job_id: str, after: EventId | None = None) -> AsyncIterator[JobEvent]:
         """Yield what happened in a job after a place, and then what happens, as it does.
 
