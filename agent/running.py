@@ -120,7 +120,7 @@ class Runs:
         Raises:
             ConfigurationError: If there is no unfinished run of that id.
         """
-        if not (await self._snapshot(run_id)).next:
+        if _is_over(await self._snapshot(run_id)):
             raise ConfigurationError(
                 f"there is no unfinished run {run_id!r}; a finished one can be read with "
                 f"'spatial-agent trace show {run_id}'"
@@ -169,7 +169,7 @@ class Runs:
         graph = await self._graph()
         if state is None:
             snapshot = await self._snapshot(run_id)
-            if not snapshot.next:
+            if _is_over(snapshot):
                 return snapshot.values
         config = {"configurable": {"thread_id": run_id}}
         return await graph.ainvoke(state, config, context=context, durability="async")
@@ -261,6 +261,12 @@ class _Spent:
     @property
     def usage(self) -> Usage:
         return Usage() if self.model is None else self.model.usage
+
+
+def _is_over(snapshot: Any) -> bool:  # noqa: ANN401 - langgraph's type stays in agent.graph
+    """Return whether nothing is left to do in a run."""
+    # `next` leaves out a step whose result was written before its process died, and whose checkpoint was not.
+    return not snapshot.tasks
 
 
 def _new_id() -> str:
