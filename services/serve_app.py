@@ -78,7 +78,7 @@ def build(args: ServeOptions) -> serve.Application:
     check_shared(config, Settings(), args.max_replicas)
 
     def make_app() -> "FastAPI":
-        return _replica_app(config)
+        return replica_app(config)
 
     class Replica:
         """A server among several; Serve calls its methods."""
@@ -146,7 +146,7 @@ def replicas_needed(context: AutoscalingContext) -> tuple[float, dict[str, Any]]
     told = (context.aggregated_metrics or {}).get(WANTED, {})
     for_jobs = max(told.values(), default=0.0)
     config = cast(AutoscalingConfig, context.config)
-    for_requests = context.total_num_requests / config.target_ongoing_requests
+    for_requests = context.total_num_requests / config.get_target_ongoing_requests()
     return math.ceil(max(for_jobs, for_requests)), {}
 
 
@@ -160,6 +160,25 @@ async def check_ready(service: "Service") -> None:
     if service.phase != "ok":
         raise NotReadyError(f"this replica is {service.phase}; it takes no work")
     await service.desk.counts()
+
+
+def replica_app(config: ServiceConfig) -> "FastAPI":
+    """Make the app of one replica, in its process.
+
+    Raises:
+        ConfigurationError: If it cannot be as configured, or not beside other replicas.
+    """
+    from spatial_agent.services.api.app import create_app
+    from spatial_agent.services.api.logs import log_to_stderr
+    from spatial_agent.services.open_service import open_service
+
+    settings = Settings()
+    # A Serve configuration may override how many replicas `build` asked for; the first has rank 0.
+    check_shared(config, settings, serve.get_replica_context().rank.rank + 1)
+    log_to_stderr(config.log)
+    app = create_app(open_service(config, settings))
+    app.add_middleware(OneRequestId)
+    return app
 
 
 class OneRequestId:
@@ -193,21 +212,6 @@ def _autoscaling(args: ServeOptions) -> AutoscalingConfig:
             "policy": {"policy_function": replicas_needed},
         }
     )
-
-
-def _replica_app(config: ServiceConfig) -> "FastAPI":
-    """Make the app of one replica, in its process."""
-    from spatial_agent.services.api.app import create_app
-    from spatial_agent.services.api.logs import log_to_stderr
-    from spatial_agent.services.open_service import open_service
-
-    settings = Settings()
-    # A Serve configuration may ask for more replicas than `build` was told of.
-    check_shared(config, settings, serve.get_replica_context().world_size)
-    log_to_stderr(config.log)
-    app = create_app(open_service(config, settings))
-    app.add_middleware(OneRequestId)
-    return app
 
 
 async def _unfinished(service: "Service") -> int:

@@ -19,8 +19,8 @@ from spatial_agent.services.api.service import Service
 DESCRIPTION = """Ask questions about a room and get measured answers, with a margin and the evidence.
 
 Upload a scene, ask about it, and wait for the answer or follow its events. Errors are
-`application/problem+json` (RFC 9457); what each `type` means is in docs/api.md. Lengths are in metres unless
-a question asks otherwise."""
+`application/problem+json` (RFC 9457); what each `type` means is in docs/reference.md. Lengths are in metres
+unless a question asks otherwise."""
 #: What pages of other origins may send and read, where the configuration lets them.
 SENT_HEADERS = (
     "Authorization",

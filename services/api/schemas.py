@@ -25,7 +25,9 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    type: str = Field(default="about:blank", description="Names the kind of problem; docs/api.md lists them.")
+    type: str = Field(
+        default="about:blank", description="Names the kind of problem; docs/reference.md lists them."
+    )
     title: str = Field(description="The kind of problem in words.")
     status: int = Field(description="The HTTP status.")
     detail: str = Field(default="", description="What was expected, what came, and what to do.")

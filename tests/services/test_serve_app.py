@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -39,6 +40,7 @@ from spatial_agent.services.serve_app import (
     ServeOptions,
     build,
     check_ready,
+    replica_app,
     replicas_needed,
 )
 
@@ -69,6 +71,16 @@ def test_several_replicas_are_refused_without_a_folder(monkeypatch: pytest.Monke
     with pytest.raises(ConfigurationError, match="one folder for scenes") as refused:
         build(ServeOptions(max_replicas=2))
     assert "hunter2" not in str(refused.value)
+
+
+def test_a_second_replica_that_only_an_override_asked_for_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SPATIAL_AGENT_DATABASE", raising=False)
+    context = SimpleNamespace(rank=SimpleNamespace(rank=1))
+    monkeypatch.setattr("ray.serve.get_replica_context", lambda: context)
+    with pytest.raises(ConfigurationError, match="2 replicas need one database"):
+        replica_app(ServiceConfig(folder=tmp_path))
 
 
 def test_what_can_be_is_built(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
