@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from spatial_agent.services.api.config import Limits
 from spatial_agent.services.scene_files.artifacts import Artifacts
+from spatial_agent.services.scene_files.held_folder import HeldFolder, remove_left
 from spatial_agent.services.scene_files.receiving import Part, Receiver, Staged
 from spatial_agent.services.scene_files.resumable import ResumableUploads
 from spatial_agent.services.scene_files.room import InFlight, Room, no_room
@@ -224,10 +225,11 @@ class SceneFiles:
             besides: Bytes of an upload that is about to end, which count only once.
         """
         left = None if most_bytes is None else await asyncio.to_thread(self.left_bytes, tenant, most_bytes)
-        folder = self.root / INCOMING / new_id("in")
+        # At once: whoever is cancelled leaves nothing held.
+        held = HeldFolder(self.root / INCOMING)
         most = None if left is None else left + besides
         receiver = Receiver(
-            folder, self.limits, lambda: Room(self.limits, self._in_flight, tenant, most), self._openings
+            held.path, self.limits, lambda: Room(self.limits, self._in_flight, tenant, most), self._openings
         )
         try:
             yield receiver
@@ -236,7 +238,7 @@ class SceneFiles:
             raise
         finally:
             # Goes on in its thread even where nobody waits for it any more.
-            await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, receiver.discard))
+            await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, _discard, receiver, held))
 
     async def keep(
         self,
@@ -311,13 +313,7 @@ class SceneFiles:
             How many were removed.
         """
         before = now - self.limits.upload_hours * HOUR_S
-        stale = []
-        for folder in (self.root / INCOMING).glob("*"):
-            with suppress(FileNotFoundError):
-                stale += [folder] if folder.stat().st_mtime < before else []
-        for folder in stale:
-            shutil.rmtree(folder, ignore_errors=True)
-        return len(stale) + self.uploads.remove_older(before)
+        return remove_left(self.root / INCOMING, before) + self.uploads.remove_older(before)
 
     def _keep(self, staged: Staged, record: SceneRecord, most_bytes: int | None) -> SceneRecord:
         with self._keeping:
@@ -358,6 +354,11 @@ class SceneFiles:
 
     def _folder(self, record: SceneRecord) -> Path:
         return self.root / record.id
+
+
+def _discard(receiver: Receiver, held: HeldFolder) -> None:
+    receiver.discard()
+    held.release()
 
 
 def _title(name: str | None) -> str:

@@ -53,7 +53,7 @@ class Staged:
 
 
 class Receiver:
-    """Receives the files of one scene into a new folder; `discard` or `close` must be called at the end."""
+    """Receives the files of one scene into an empty folder; `discard` or `close` has to end it."""
 
     def __init__(
         self, folder: Path, limits: Limits, new_room: Callable[[], Room], openings: asyncio.Semaphore
@@ -61,7 +61,7 @@ class Receiver:
         """Receive into a folder.
 
         Args:
-            folder: Made here.
+            folder: An empty one, which it removes in the end.
             limits: What one scene may bring.
             new_room: Begins to count what the scene takes.
             openings: Lets only a few scenes at once be unpacked and opened.

@@ -1,7 +1,11 @@
 """Receiving scenes: whole or not at all, within their limits, by their content."""
 
 import asyncio
+import errno
+import fcntl
 import json
+import os
+import time
 import tracemalloc
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
@@ -298,13 +302,36 @@ def test_a_source_is_inside_its_scene(files: SceneFiles, source: str) -> None:
         files.source(replace(record, source=source))
 
 
-def test_what_a_dead_server_left_is_swept_away(files: SceneFiles, store: Store) -> None:
+def test_what_a_dead_server_left_is_swept_away_and_not_what_another_receives(
+    files: SceneFiles, store: Store
+) -> None:
     kept = receive(files, {"a.png": picture()})
-    left = files.root / "incoming" / "in_dead" / "received"
-    left.mkdir(parents=True)
-    (left / "a.png").write_bytes(b"half")
-    now = left.stat().st_mtime
-    assert files.remove_stale(now + 3600) == 0
-    assert files.remove_stale(now + 25 * 3600) == 1
-    assert everything_below(files.root / "incoming") == []
+    incoming = files.root / "incoming"
+    another = SceneFiles(files.root, store, files.limits)
+
+    async def swept() -> None:
+        async with another.receiving(TENANT) as receiver:
+            left = incoming / "in_dead" / "received"
+            left.mkdir(parents=True)
+            (left / "a.png").write_bytes(b"half")
+            assert files.remove_stale(time.time() + 1000 * 86_400) == 1
+            assert everything_below(incoming) == [receiver.folders[-1].name]
+
+    asyncio.run(swept())
+    assert everything_below(incoming) == []
     assert stored(files, kept)
+
+
+def test_where_folders_cannot_be_locked_only_old_ones_are_swept_away(
+    files: SceneFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(handle: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    left = files.root / "incoming" / "in_dead"
+    left.mkdir(parents=True)
+    assert receive(files, {"a.png": picture()})
+    assert files.remove_stale(time.time() + 23 * 3600) == 0
+    assert files.remove_stale(time.time() + 25 * 3600) == 1
+    assert not left.exists()
