@@ -83,7 +83,7 @@ def resolve_followup(text: str, dialogue: Dialogue) -> str:
     exchanges = dialogue.exchanges
     if chosen := _between_them(text, exchanges):
         return chosen
-    bare = text[found.end() :] if (found := LEAD.match(text)) else text
+    bare = _without_lead(text)
     # The grammar would take "the other one" for the name of something.
     if not speaks_of_a_list(bare):
         for whole in (text, bare):
@@ -114,7 +114,7 @@ def _candidates(bare: str, said: str, goes_on: bool, exchanges: Sequence[Exchang
 
 def _between_them(text: str, exchanges: Sequence[Exchange]) -> str | None:
     """Return "which is taller?" with the two or more that were just spoken of."""
-    said = clean(LEAD.sub("", text, count=1))
+    said = clean(_without_lead(text))
     found = WHICH.fullmatch(said) or WHICH_OF.fullmatch(said)
     names = things(exchanges[-1]) if found and exchanges else ()
     if found is None or len(names) < 2:
@@ -123,9 +123,13 @@ def _between_them(text: str, exchanges: Sequence[Exchange]) -> str | None:
     return whole if read(whole) is not None else None
 
 
+def _without_lead(text: str) -> str:
+    return text[found.end() :] if (found := LEAD.match(text)) else text
+
+
 def _check_stands_alone(text: str) -> None:
     """Refuse what goes on from something, where there is nothing before."""
-    pronoun, bare = first_pronoun(text), LEAD.sub("", text, count=1).strip()
+    pronoun, bare = first_pronoun(text), _without_lead(text).strip()
     if pronoun and not stands_alone(text) and not EMPTY.search(text):
         raise QuestionError(
             f"'{pronoun}' does not say which object is meant, and nothing was asked before; "

@@ -9,7 +9,7 @@ from spatial_agent.agent.agent import SpatialAgent
 from spatial_agent.services.api.config import ServiceConfig
 from spatial_agent.services.api.metrics import service_meter
 from spatial_agent.services.api.problems import problem_of
-from spatial_agent.services.api.service import Service
+from spatial_agent.services.api.service import Service, folders_of
 from spatial_agent.services.runtime import Choices, build_agent
 from spatial_agent.services.scene_files.folder import SceneFiles
 from spatial_agent.services.scene_files.measuring import measuring_job, measuring_key
@@ -37,13 +37,15 @@ def open_service(config: ServiceConfig | None = None, settings: Settings | None 
     """
     config, settings = config or ServiceConfig(), settings or Settings()
     folder = (config.folder or settings.service_folder).expanduser().absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    # Others on this machine need not read what was sent, asked, or measured of it.
+    for place in (folder, settings.scenes_folder, settings.results_folder):
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = open_store(settings, folder)
     slot = Slot(folder)
     meter = service_meter()
     agents = Agents(config.profiles, _open_one(config, settings, folder, meter))
     scenes = SceneFiles(folder / "scenes", store, config.limits)
-    runs = AgentRuns(agents, scenes, store, (folder / "scenes", folder, settings.cache_folder))
+    runs = AgentRuns(agents, scenes, store, folders_of(config, settings))
     desk = Desk(
         store,
         runs,
@@ -90,7 +92,7 @@ def open_store(settings: Settings, folder: Path | None = None) -> Store:
         ConfigurationError: If it cannot be opened.
     """
     place = folder or settings.service_folder
-    place.mkdir(parents=True, exist_ok=True)
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Store.open(settings.database or f"sqlite:///{place / 'service.sqlite'}")
 
 

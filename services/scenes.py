@@ -52,7 +52,8 @@ class SceneStore:
         # Whoever asks about a value holds it while the answer is on its way.
         self._given: WeakValueDictionary[str, FrameSet | SceneMap] = WeakValueDictionary()
         self._known: OrderedDict[tuple[str, int], _Known] = OrderedDict()
-        self._locks: dict[str, asyncio.Lock] = {}
+        # Whoever waits for a source holds its lock.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def name(self, source: Source) -> str:
         """Return the name under which the agent's loop knows a source, remembering values in memory."""

@@ -40,7 +40,7 @@ CENTRES = re.compile(
     r",? ?\(?(?:measured )?(?:from )?\bcent(?:re|er)s?[- ]to[- ]cent(?:re|er)s?\)?,?"
     r"|\b(?:the )?cent(?:re|er)s? of (?=.)"
 )
-INLINE_OPTIONS = re.compile(r"\n\s*options:\s*\n", re.IGNORECASE)
+INLINE_OPTIONS = re.compile(r"\n[^\S\n]*options:\s*\n", re.IGNORECASE)
 OPTION_LINE = re.compile(r"\s*\(?[A-Za-z][.):]\s*\S")
 HINTS = (
     (r"\b(?:colou?rs?|made of|materials?|brands?|cost|expensive|old|weighs?|weight)\b",

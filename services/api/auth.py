@@ -20,27 +20,33 @@ _HEADER = APIKeyHeader(
 )
 
 
-async def authenticated(
-    request: Request,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
-    header: Annotated[str | None, Security(_HEADER)],
-) -> Caller:
-    """Return who sends a request; where the service runs without keys, whoever is on this machine.
+async def identified(request: Request) -> Caller:
+    """Return who sends a request, by its headers; where the service runs without keys, whoever is here.
+
+    However often it is asked, a request counts once.
 
     Raises:
         AuthenticationError: If a key is needed, and none came or none that is valid.
         RateLimitError: If the key's requests come too fast.
     """
-    service: Service = request.app.state.service
-    request_id = getattr(request.state, "request_id", "")
-    if not service.config.needs_keys:
-        caller = local_caller(request_id)
-    else:
-        key = await _key(service, bearer.credentials if bearer is not None else header)
-        _not_too_fast(request.app.state.rates, key)
-        caller = Caller(key.tenant, key.scopes, key, request_id)
-    request.state.caller = caller
-    return caller
+    known: Caller | None = getattr(request.state, "caller", None)
+    if known is None:
+        known = request.state.caller = await _caller(request)
+    return known
+
+
+async def authenticated(
+    request: Request,
+    _bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+    _header: Annotated[str | None, Security(_HEADER)],
+) -> Caller:
+    """Return who sends a request, and have the document say how keys come; see `identified`.
+
+    Raises:
+        AuthenticationError: If a key is needed, and none came or none that is valid.
+        RateLimitError: If the key's requests come too fast.
+    """
+    return await identified(request)
 
 
 async def spend(service: Service, caller: Caller, amount: int = 1) -> None:
@@ -59,6 +65,17 @@ async def spend(service: Service, caller: Caller, amount: int = 1) -> None:
             f"this key may ask {most} questions a day (UTC), and has; ask tomorrow, or for a larger quota",
             retry_after_s=DAY_S - now % DAY_S,
         )
+
+
+async def _caller(request: Request) -> Caller:
+    service: Service = request.app.state.service
+    request_id = getattr(request.state, "request_id", "")
+    if not service.config.needs_keys:
+        return local_caller(request_id)
+    bearer = await _BEARER(request)
+    key = await _key(service, bearer.credentials if bearer is not None else await _HEADER(request))
+    _not_too_fast(request.app.state.rates, key)
+    return Caller(key.tenant, key.scopes, key, request_id)
 
 
 async def _key(service: Service, token: str | None) -> KeyRecord:

@@ -101,7 +101,7 @@ OF_FORM = re.compile(
     r"|expla(?:in|nation)|guess|json)\b|<answer>|\\boxed",
     re.IGNORECASE,
 )
-LINE_WANTED = re.compile(r"\bANSWER:\s*[\[<({$]*\s*(?:LETTERS?|NUMBER|X|YOUR[ _]ANSWER|ANSWER)\b")
+LINE_WANTED = re.compile(r"\bANSWER:[\s\[<({$]*(?:LETTERS?|NUMBER|X|YOUR[ _]ANSWER|ANSWER)\b")
 SHORT_WANTED = re.compile(
     r"option(?:['\u2019]s)? letter|letter (?:of|only|from|alone)|letter directly|(?:only|just) the letter"
     r"|with (?:the|a) letter|from the given choices|option \(an english letter\)|words? or phrases?"

@@ -1,6 +1,7 @@
 """What a request may bring before anything reads it: pure ASGI, problem+json."""
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from spatial_agent.services.api.config import LOOPBACK_HOSTS
 from spatial_agent.services.api.handlers import error_response
 from spatial_agent.services.api.problems import (
+    BadRequestError,
     ForbiddenError,
     HeadersTooLargeError,
     MediaTypeError,
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+#: What browsers say of requests that come from a page of the service itself, or from no page.
+_OWN_SITE = frozenset({"same-origin", "none"})
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:@/]*))(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
 class Limits:
@@ -67,6 +72,12 @@ class Limits:
             self._check_place(scope["method"], headers)
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise MediaTypeError("expected a body without Content-Encoding; send archives as files")
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # A proxy in front may go by the other one, and take the rest of the body for a request.
+            raise BadRequestError(
+                "expected either Content-Length or Transfer-Encoding, got both",
+                headers={"Connection": "close"},
+            )
         length = headers.get("content-length", "")
         most = self._most_bytes(scope)
         if length.isdecimal() and int(length) > most:
@@ -78,13 +89,18 @@ class Limits:
             raise MisdirectedError(
                 f"this service is not {host[:100]!r}; the operator lists the names it answers to in 'hosts'"
             )
-        origin = headers.get("origin")
-        if self._config.needs_keys or method in _READING or origin is None:
+        if self._config.needs_keys or method in _READING:
             return
         # Without keys a page of somebody else's could act through the browser of whoever runs the service.
-        if origin not in self._config.origins and urlsplit(origin).netloc != host:
+        origin = headers.get("origin")
+        if origin is None:
+            is_own = headers.get("sec-fetch-site", "none") in _OWN_SITE
+        else:
+            is_own = origin in self._config.origins or (host != "" and _place_of(origin) == host)
+        if not is_own:
             raise ForbiddenError(
-                f"pages of {origin[:100]!r} may not use this service; the operator lists origins in 'origins'"
+                f"pages of {(origin or 'others')[:100]!r} may not use this service; the operator lists "
+                "origins in 'origins'"
             )
 
     def _most_bytes(self, scope: Scope) -> int:
@@ -146,13 +162,21 @@ def allowed_hosts(config: "ServiceConfig") -> frozenset[str]:
 
 
 def host_name(host: str) -> str:
-    """Return the name in a ``Host`` header, without its port.
+    """Return the name in a ``Host`` header, without its port; "" for what is no host.
 
     >>> host_name("[::1]:8080"), host_name("Example.org:80"), host_name("localhost")
     ('::1', 'example.org', 'localhost')
     """
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    return name.lower()
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2] or "").lower() if found else ""
+
+
+def _place_of(origin: str) -> str | None:
+    """Return the host and port of an origin; None where it has none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _too_large(most_bytes: int) -> TooLargeError:

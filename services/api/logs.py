@@ -102,6 +102,9 @@ class _Sending:
             headers = MutableHeaders(raw=message.setdefault("headers", []))
             headers["X-Request-Id"] = self.request_id
             headers.setdefault("X-Content-Type-Options", "nosniff")
+            # What a tenant is told is kept by no cache on the way, and shown inside no page of others.
+            headers.setdefault("Cache-Control", "no-store")
+            headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         elif message["type"] == "http.response.body":
             self.bytes += len(message.get("body", b""))
         await self._send(message)
@@ -135,8 +138,12 @@ class TextLines(logging.Formatter):
             f"{name}={_plain(value)}" for name, value in fields.items() if value not in (None, "")
         )
         when = time.strftime("%H:%M:%S", time.localtime(record.created))
-        line = f"{when} {record.levelname.lower()} {record.getMessage()} {told}".rstrip()
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        line = f"{when} {record.levelname.lower()} {_plain(record.getMessage())} {told}".rstrip()
+        if not record.exc_info:
+            return line
+        # What an error says may have been written by anybody: it begins no line.
+        why = self.formatException(record.exc_info).splitlines()
+        return "\n".join([line, *(f"    {_plain(part)}" for part in why)])
 
 
 def log_to_stderr(form: str) -> None:
@@ -163,5 +170,5 @@ def _request_id(scope: Scope) -> str:
 
 
 def _plain(value: object) -> str:
-    # A path may hold control characters; a log line must stay one line.
+    # Paths and errors may hold control characters; a log line must stay one line.
     return "".join(character if character.isprintable() else "?" for character in str(value))

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,6 +41,8 @@ JSON = "application/json"
 #: Bytes of a reference to a sample or an upload.
 MOST_REFERENCE_BYTES = 64 * 1024
 MOST_NAME = 120
+#: Frames that are made at a time: one may take seconds, and a thread.
+MOST_FRAMES_MADE = 4
 BODIES: dict[str, Any] = {
     "required": True,
     "content": {
@@ -178,7 +181,8 @@ async def artifact(name: str, request: Request, record: TheScene, service: TheSe
     all that is known of it (spatial-agent/scene@1), `frames/0.jpg` its first picture.
     """
     try:
-        found, media_type = await asyncio.to_thread(service.scenes.artifacts.artifact, record, name)
+        async with _frames_made(request) if name.startswith("frames/") else nullcontext():
+            found, media_type = await asyncio.to_thread(service.scenes.artifacts.artifact, record, name)
     except NoSuchArtifactError as error:
         raise NotFoundError(f"scene {record.id}: {error}") from None
     headers = _file_headers(record, name, media_type)
@@ -299,6 +303,15 @@ def _links(record: SceneRecord, names: list[str]) -> dict[str, str]:
     own = f"/v1/scenes/{record.id}/artifacts"
     frames = ["frames/{n}.jpg"] if record.facts.get("frames") else []
     return {name: f"{own}/{name}" for name in [*names, *frames]}
+
+
+def _frames_made(request: Request) -> asyncio.Semaphore:
+    """Return the turns of the app for making frames, which begin with its first one."""
+    state = request.app.state
+    if not hasattr(state, "frames_made"):
+        state.frames_made = asyncio.Semaphore(MOST_FRAMES_MADE)
+    turns: asyncio.Semaphore = state.frames_made
+    return turns
 
 
 def _file_headers(record: SceneRecord, name: str, media_type: str) -> dict[str, str]:

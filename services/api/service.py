@@ -1,7 +1,9 @@
 """What the routes of the API work with: one value that `open_service` puts together."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from spatial_agent.services.work.slots import Slot
 
 Phase = Literal["starting", "ok", "draining"]
+#: Threads for what blocks, beside those that jobs and calls of experts keep for long.
+THREADS = 32
 
 
 @dataclass
@@ -48,13 +52,10 @@ class Service:
     phase: Phase = "starting"
     leaving: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
-    @property
+    @cached_property
     def folders(self) -> tuple[Path, ...]:
         """Folders of this server, the innermost first, which nothing that leaves it may name."""
-        settings = self.settings
-        own = (self.config.folder or settings.service_folder).expanduser().absolute()
-        places = {own / "scenes", own, settings.cache_folder.absolute(), settings.weights_folder}
-        return tuple(sorted((place for place in places if place is not None), key=_depth, reverse=True))
+        return folders_of(self.config, self.settings)
 
     async def start(self) -> None:
         """Open the agents and begin to run jobs.
@@ -62,6 +63,9 @@ class Service:
         Raises:
             StoreUnavailableError: If the store cannot be reached.
         """
+        # Looking at a key takes one of these threads: measuring must never have them all.
+        threads = ThreadPoolExecutor(THREADS + 2 * self.config.work.workers, "service")
+        asyncio.get_running_loop().set_default_executor(threads)
         await asyncio.to_thread(self.agents.open_all)
         await self.desk.start()
         self.phase = "ok"
@@ -82,6 +86,20 @@ class Service:
         await asyncio.to_thread(self.store.close)
         if self.slot is not None:
             self.slot.close()
+
+
+def folders_of(config: "ServiceConfig", settings: "Settings") -> tuple[Path, ...]:
+    """Return the folders of a service, the innermost first, under every name that they have.
+
+    Args:
+        config: How it is set up.
+        settings: The installation.
+    """
+    own = config.folder or settings.service_folder
+    places = [own / "scenes", own, settings.cache_folder, settings.weights_folder]
+    named = [place.expanduser().absolute() for place in places if place is not None]
+    # What lies behind a link is opened, and told, under its own name.
+    return tuple(sorted({*named, *(place.resolve() for place in named)}, key=_depth, reverse=True))
 
 
 def _depth(folder: Path) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Body, Depends, Response
 
 from spatial_agent.services.api.dependencies import Asks, Reads, TheService, api_router
-from spatial_agent.services.api.problems import NotFoundError
+from spatial_agent.services.api.problems import NotFoundError, QuotaError
 from spatial_agent.services.api.questions import ready_scene
 from spatial_agent.services.api.schemas import Id, SessionList, SessionRequest, SessionView
 from spatial_agent.services.api.views import session_view
@@ -15,6 +15,8 @@ from spatial_agent.services.store.ids import new_id
 from spatial_agent.services.store.records import SessionRecord
 
 router = api_router("sessions")
+#: Dialogues of one tenant: they cost nothing else that is counted.
+MOST_SESSIONS = 1000
 EXAMPLES: dict[str, Any] = {
     "new": {"summary": "A dialogue about a scene", "value": {"scene": "sc_0123456789abcdef0123456789abcdef"}}
 }
@@ -45,6 +47,8 @@ async def begin(
 ) -> SessionView:
     """Begin a dialogue about a scene; its questions give the session instead of the scene."""
     scene = await ready_scene(service, caller, asked.scene)
+    if await asyncio.to_thread(service.store.sessions.count, caller.tenant) >= MOST_SESSIONS:
+        raise QuotaError(f"expected fewer than {MOST_SESSIONS} dialogues, got as many; delete some of them")
     record = SessionRecord(new_id("se"), caller.tenant, scene.id, time.time())
     await asyncio.to_thread(service.store.sessions.add, record)
     response.headers["Location"] = f"/v1/sessions/{record.id}"

@@ -7,14 +7,24 @@ from typing import Any, NoReturn
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from spatial_agent.services.api.problems import BadRequestError
+from spatial_agent.services.api.auth import identified
+from spatial_agent.services.api.problems import BadRequestError, TooLargeError
 
 MOST_DEPTH = 64
 MOST_DIGITS = 300
+#: Objects, lists and commas: so many values at most. Each takes many times its letters in memory, and nothing
+#: else of the process runs while they are read.
+MOST_VALUES = 500_000
 
 
 class StrictRequest(Request):
-    """A request whose JSON is read by `strict_json`."""
+    """A request whose body is read only for those who may come in, and whose JSON by `strict_json`."""
+
+    async def body(self) -> bytes:
+        """Return the body; FastAPI would read it before it asks who sends it."""
+        if not hasattr(self, "_body"):
+            await identified(self)
+        return await super().body()
 
     async def json(self) -> Any:  # noqa: ANN401 - JSON
         """Return the body as plain JSON."""
@@ -40,16 +50,25 @@ def strict_json(body: bytes) -> Any:  # noqa: ANN401 - JSON
     """Return JSON, of which everything can be stored and sent back.
 
     Raises:
-        BadRequestError: If it is not UTF-8, has numbers that are none, is nested too deeply, or holds text
-            that cannot be written.
+        BadRequestError: If it is not UTF-8, has numbers that are none, is nested too deeply, says something
+            twice, or holds text that cannot be written.
+        TooLargeError: If it has too many values.
         json.JSONDecodeError: If it is not JSON.
 
     >>> strict_json(b'{"question": "how far?"}')
     {'question': 'how far?'}
     """
+    if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise TooLargeError(f"expected JSON of at most {MOST_VALUES} values, got more")
     try:
         text = body.decode("utf-8")
-        document = json.loads(text, parse_constant=_no_number, parse_float=_finite, parse_int=_integer)
+        document = json.loads(
+            text,
+            parse_constant=_no_number,
+            parse_float=_finite,
+            parse_int=_integer,
+            object_pairs_hook=_said_once,
+        )
     except UnicodeDecodeError:
         raise BadRequestError("expected JSON in UTF-8") from None
     except RecursionError:
@@ -85,6 +104,14 @@ def _check_text(text: str) -> None:
             text.encode()
         except UnicodeEncodeError:
             raise BadRequestError("expected text, got half of a surrogate pair") from None
+
+
+def _said_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a name that comes twice: whoever else reads the request may take the other value."""
+    said = dict(pairs)
+    if len(said) != len(pairs):
+        raise BadRequestError("expected every name of an object once, got one twice")
+    return said
 
 
 def _finite(text: str) -> float:

@@ -97,7 +97,8 @@ async def call(
     await spend(service, caller)
     async with places:
         outcome = await _while_wanted(service, request, _called(service, known, chosen, asked, scene))
-    return _outcome_view(service, chosen, outcome)
+    # Packing large pictures takes seconds, in which nobody else would be answered.
+    return await asyncio.to_thread(_outcome_view, service, chosen, outcome)
 
 
 class Places:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
 
 from spatial_agent.services.store.database import Database
 from spatial_agent.services.store.records import SessionRecord
@@ -18,6 +18,7 @@ _LISTED = (
     .where(sessions.c.tenant == bindparam("of_tenant"))
     .order_by(sessions.c.created.desc(), sessions.c.id)
 )
+_COUNT = select(func.count()).where(sessions.c.tenant == bindparam("of_tenant"))
 _REMOVE = delete(sessions).where(_OWN).returning(sessions)
 _EXCHANGES = (
     select(exchanges.c.session, exchanges.c.data)
@@ -53,6 +54,11 @@ class SessionTable:
         """Return the dialogues of a tenant, the newest first."""
         with self._database.reading() as connection:
             return _records(connection, connection.execute(_LISTED, {"of_tenant": tenant}).all())
+
+    def count(self, tenant: str) -> int:
+        """Return how many dialogues a tenant has."""
+        with self._database.reading() as connection:
+            return connection.execute(_COUNT, {"of_tenant": tenant}).scalar_one()
 
     def remove(self, tenant: str, id: str) -> SessionRecord | None:
         """Forget a dialogue, and return what it was; None where there is none."""
