@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from spatial_agent.agent.answer import Answer
 from spatial_agent.agent.background import BackgroundLoop
-from spatial_agent.agent.events import Event
+from spatial_agent.agent.events import Event, Listener
 from spatial_agent.agent.plain import to_plain
 from spatial_agent.agent.planner.grammar import parse
 from spatial_agent.agent.regions import Region, with_names
@@ -95,10 +95,21 @@ class SpatialAgent:
         regions: Sequence[Region] = (),
         dialogue: Sequence[Exchange] = (),
         run_id: str | None = None,
+        listen: Listener | None = None,
     ) -> Answer:
-        """Answer a question about a source from any event loop; see `ask`, and `astream` for `run_id`."""
+        """Answer a question about a source from any event loop; see `ask`.
+
+        Args:
+            source: As `ask` takes it.
+            question: As `ask` takes it.
+            options: As `ask` takes them.
+            regions: As `ask` takes them.
+            dialogue: As `ask` takes it.
+            run_id: As `astream` takes it.
+            listen: Gets what happens on the way, in the agent's own thread, which waits for it.
+        """
         state = self._state(source, question, options, regions, dialogue)
-        return await asyncio.wrap_future(self._background.submit(self._runs.start(state, None, run_id)))
+        return await asyncio.wrap_future(self._background.submit(self._runs.start(state, listen, run_id)))
 
     def stream(
         self,

@@ -82,17 +82,17 @@ async def answer(state: AgentState, context: RunContext) -> JsonObject:
     return await answering.conclude(state, context)
 
 
-def understood(state: AgentState) -> Hashable:
+async def understood(state: AgentState) -> Hashable:
     """Plan what could be read; refuse what could not."""
     return "plan" if state["reading"] else "answer"
 
 
-def enough_known(state: AgentState) -> Hashable:
+async def enough_known(state: AgentState) -> Hashable:
     """Execute while there is something to call."""
     return "execute" if state["calls"] else "compose"
 
 
-def more_wanted(state: AgentState) -> Hashable:
+async def more_wanted(state: AgentState) -> Hashable:
     """Go on while the verifier wants something, or the model may."""
     return "plan" if state["verdict"]["wanted"] or deciding.may_go_on(state) else "compose"
 

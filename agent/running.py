@@ -1,11 +1,13 @@
 """Runs: one question each, checkpointed step by step and traced line by line."""
 
 import asyncio
+import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Traces that are kept where nobody else decides on it.
 MOST_TRACES = 1000
+#: Runs between looks for older ones.
+SWEEP_RUNS = 50
 OpenCheckpoints = Callable[[], AbstractAsyncContextManager[Any]]
 Result = TypeVar("Result")
 
@@ -46,7 +50,7 @@ class Wiring:
         parts: Parts of the structured prompt that are in use; all where None.
         budget: What one run may use.
         open_checkpoints: Opens where checkpoints are kept; a database in `runs_folder` where None.
-        most_traces: Traces that are kept; None keeps all.
+        most_traces: Traces that are kept, and up to `SWEEP_RUNS` more; None keeps all.
     """
 
     scenes: Scenes
@@ -70,6 +74,7 @@ class Runs:
         self._wiring = wiring
         self._opened: tuple[AsyncExitStack, Any] | None = None
         self._opening: asyncio.Lock | None = None
+        self._ended = count()
 
     async def start(self, state: AgentState, listen: Listener | None, run_id: str | None = None) -> Answer:
         """Answer the question that a state begins with.
@@ -240,11 +245,14 @@ class Runs:
         return sqlite_checkpoints(self._wiring.runs_folder / "checkpoints.sqlite")
 
     def _drop_old_traces(self) -> None:
-        if self._wiring.most_traces is None:
+        """Drop the oldest traces, at the first run and now and again after it: to look takes milliseconds."""
+        most = self._wiring.most_traces
+        if most is None or next(self._ended) % SWEEP_RUNS:
             return
-        traces = sorted(self._wiring.runs_folder.glob("*.jsonl"))
-        for path in traces[: -self._wiring.most_traces]:
-            path.unlink(missing_ok=True)
+        # Names alone: their beginning is the time.
+        traces = sorted(name for name in os.listdir(self._wiring.runs_folder) if name.endswith(".jsonl"))
+        for name in traces[:-most]:
+            (self._wiring.runs_folder / name).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

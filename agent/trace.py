@@ -55,8 +55,9 @@ class Trace:
             "kind": kind,
             "data": data,
         }
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        written = json.dumps(line, ensure_ascii=False) + "\n"
+        with self.path.open("ab", buffering=0) as file:
+            file.write(written.encode())
         self._number += 1
         if self._on_step is not None:
             self._on_step(kind, data)

@@ -67,7 +67,7 @@ _FINISH = (
         jobs.c.attempts == func.coalesce(bindparam("attempt", type_=Integer), jobs.c.attempts),
     )
     .values(finished=now(), worker=None, leased_until=None, cancelling=False)
-    .returning(jobs.c.number, jobs.c.session)
+    .returning(jobs.c.number, jobs.c.session, jobs.c.finished)
 )
 # Each part is answered by an index of its own.
 _COUNTS = union_all(
@@ -230,7 +230,7 @@ class JobTable:
         problem: Mapping[str, Json] | None = None,
         events: Sequence[JobEvent] = (),
         exchange: Mapping[str, Json] | None = None,
-    ) -> bool:
+    ) -> float | None:
         """End a job: its state, its last events and the exchange of its session are written together.
 
         Args:
@@ -243,7 +243,8 @@ class JobTable:
             exchange: What its session remembers.
 
         Returns:
-            False where the job, or this attempt, is no longer that worker's; then nothing is written.
+            When it ended, seconds since 1970; None where the job, or this attempt, is no longer that
+            worker's: then nothing is written.
 
         Raises:
             InvalidValueError: If the state is not final.
@@ -252,17 +253,18 @@ class JobTable:
             raise InvalidValueError(f"expected a final state ({', '.join(sorted(FINAL))}), got {state!r}")
         attempt = events[-1].id.attempt if events else None
         if attempt is not None and not all_of(attempt, events):
-            return False
+            return None
         given = {"with_id": id, "by": worker, "attempt": attempt}
         written = {"state": state, "answer": answer, "problem": problem}
         with self._database.writing() as connection:
             ended = connection.execute(_FINISH, given | written).one_or_none()
             if ended is None:
-                return False
+                return None
             add_events(connection, ended.number, events, answer)
             if exchange is not None and ended.session is not None:
                 add_exchange(connection, ended.session, exchange)
-        return True
+        finished: float = ended.finished
+        return finished
 
     def release(self, worker: str, ids: Sequence[str]) -> None:
         """Put jobs back into the queue; the attempt does not count. Those to be cancelled are cancelled."""

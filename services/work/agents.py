@@ -50,6 +50,10 @@ class Agents:
                 self._opened[name] = self._open(name)
             return self._opened[name]
 
+    def opened(self, profile: str | None = None) -> SpatialAgent | None:
+        """Return the agent of a profile where it is open already; None else. Never waits."""
+        return self._opened.get(profile or self.default)
+
     def open_all(self) -> None:
         """Open every agent, so that the first question need not wait; `state` says which failed."""
         for profile in self.profiles:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -75,7 +75,7 @@ class _Ending:
         """What the store keeps of it, beside its event."""
         answer = self.data if self.state == "done" else None
         problem = self.data if self.state == "failed" else None
-        return {"answer": answer, "problem": problem, "exchange": self.exchange}
+        return {"answer": answer, "problem": problem}
 
 
 class Attempt:
@@ -203,17 +203,17 @@ class Attempt:
         if ending is None:
             await self._release(waiting)
             return "released"
-        last, is_ours = await self._write_down(telling, ending, waiting)
-        if not is_ours:
+        last, ended = await self._write_down(telling, ending, waiting)
+        if ended is None:
             return "lost"
         feed.publish(last)
-        feed.end()
-        return ending.state
+        feed.end(ended)
+        return ended.state
 
     async def _write_down(
         self, telling: Telling, ending: _Ending, waiting: list[JobEvent]
-    ) -> tuple[JobEvent, bool]:
-        """Write the end of the job, and return its last event and whether the job was still ours."""
+    ) -> tuple[JobEvent, Job | None]:
+        """Write the end down; return the last event and the job, None where it was no longer ours."""
         last = telling.last(ending.kind, ending.data)
         try:
             return last, await self._insist_on(ending, [*waiting, last])
@@ -226,10 +226,14 @@ class Attempt:
         last = telling.last(instead.kind, instead.data)
         return last, await self._insist_on(instead, [last])
 
-    async def _insist_on(self, ending: _Ending, events: list[JobEvent]) -> bool:
+    async def _insist_on(self, ending: _Ending, events: list[JobEvent]) -> Job | None:
         jobs, worker = self._bench.store.jobs, self._bench.worker
-        finish = partial(jobs.finish, worker, self.job.id, ending.state, **ending.kept, events=events)
-        return await self._bench.calls.insist(finish, self._give_up)
+        kept = ending.kept
+        write = partial(jobs.finish, worker, self.job.id, ending.state, **kept, events=events)
+        finished = await self._bench.calls.insist(partial(write, exchange=ending.exchange), self._give_up)
+        if finished is None:
+            return None
+        return replace(self.job, state=ending.state, finished=finished, cancelling=False, **kept)
 
     async def _release(self, waiting: list[JobEvent]) -> None:
         """Give the job back, once all its followers saw is written: the next attempt counts on from there."""

@@ -294,7 +294,9 @@ class Desk:
             del self._attempts[job.id]
         if job.id in self._again:
             self._take_up(*self._again.pop(job.id))
-        self._count(job, outcome, time.monotonic() - begun)
+        seconds = time.monotonic() - begun
+        self._count(job, outcome, seconds)
+        _log.info("job", extra={"fields": _told_of(job, outcome, seconds)})
         if outcome in FINAL:
             await self._forget(job.id)
 
@@ -355,3 +357,18 @@ class Desk:
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._calls.close()
         await self._beat_calls.close()
+
+
+def _told_of(job: Job, outcome: Outcome, seconds: float) -> dict[str, str | int | float | None]:
+    """Return what the log says of an attempt: whose it was and how it ended, nothing of what was asked."""
+    return {
+        "request_id": job.new.request_id,
+        "job": job.id,
+        "kind": job.new.kind,
+        "outcome": outcome,
+        "attempt": job.attempts,
+        "seconds": round(seconds, 4),
+        "tenant": job.new.tenant,
+        "key": job.new.key,
+        "scene": job.new.scene,
+    }

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from spatial_agent.services.store.records import EventId, JobEvent
+from spatial_agent.services.store.records import EventId, Job, JobEvent
 
 #: Before the first event of any job.
 START = EventId(0, 0)
@@ -23,6 +23,7 @@ class Feed:
         changed: Set when there is something new, and then replaced: take it before looking.
         turned: The same, but only where the job may be over.
         is_live: Whether the job runs in this process.
+        ended: The job as it ended here; None until then.
     """
 
     def __init__(self) -> None:
@@ -30,6 +31,7 @@ class Feed:
         self.changed = asyncio.Event()
         self.turned = asyncio.Event()
         self.is_live = False
+        self.ended: Job | None = None
         self.openings = 0
         self._events: deque[JobEvent] = deque()
         self._floor: EventId | None = None
@@ -66,16 +68,18 @@ class Feed:
         self._written = place
         self._drop()
 
-    def end(self) -> None:
-        """The job ended here, all of it is in the store; what is kept stays for those who follow."""
+    def end(self, job: Job) -> None:
+        """The job ended here, and all of it is in the store; what is kept stays for those who follow."""
         self.is_live = False
+        self.ended = job
         self._turn()
 
     def leave(self) -> None:
         """The job no longer runs here, and goes on elsewhere or later."""
         self._events.clear()
         self._floor = None
-        self.end()
+        self.is_live = False
+        self._turn()
 
     def look(self, latest: EventId) -> None:
         """The store's last event of a job that does not run here is this one."""

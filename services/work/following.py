@@ -69,6 +69,8 @@ class Following:
             if is_going_on:
                 await pause(feed.turned, seconds)
             while True:
+                if feed.ended is not None and feed.ended.new.tenant == tenant:
+                    return feed.ended
                 turned = feed.turned
                 job = await self._calls(self._store.jobs.job, tenant, job_id)
                 left_s = until - asyncio.get_running_loop().time()

@@ -82,20 +82,20 @@ class Sweeper:
                 await self._on_dropped(dropped)
 
     async def _sweep_scenes(self, now: float, drop: DropScene) -> None:
-        idle = self._store.scenes.idle_since
-        due = [
-            scene
-            for scene in await self._calls(idle, now - self._retention.chat_scenes_hours * HOUR_S)
-            if scene.short_lived
-        ]
+        before = now - self._retention.chat_scenes_hours * HOUR_S
+        for scene in await self._calls(self._store.scenes.idle_since, before):
+            if scene.short_lived:
+                await self._drop_one(scene, before, drop)
         if self._retention.scenes_days is not None:
-            due += await self._calls(idle, now - self._retention.scenes_days * DAY_S)
-        for scene in {scene.id: scene for scene in due}.values():
-            await self._drop_one(scene, drop)
+            before = now - self._retention.scenes_days * DAY_S
+            for scene in await self._calls(self._store.scenes.idle_since, before):
+                await self._drop_one(scene, before, drop)
 
-    async def _drop_one(self, scene: SceneRecord, drop: DropScene) -> None:
+    async def _drop_one(self, scene: SceneRecord, before: float, drop: DropScene) -> None:
         """Drop a scene; one that cannot be dropped does not keep the others."""
         try:
-            await drop(scene)
+            # Dropping those before it may have taken minutes.
+            if await self._calls(self._store.scenes.is_idle, scene, before):
+                await drop(scene)
         except Exception:
             _log.exception("scene %s could not be dropped; it is tried again later", scene.id)

@@ -2,15 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from spatial_agent.agent.agent import SpatialAgent
-from spatial_agent.agent.answer import Answer
-from spatial_agent.agent.events import Answered
+from spatial_agent.agent.events import Answered, Event
 from spatial_agent.agent.memory import MOST_EXCHANGES, Dialogue, resolve_followup
 from spatial_agent.agent.plain import from_plain, to_plain
 from spatial_agent.agent.regions import Region
@@ -27,6 +26,9 @@ from spatial_agent.services.work.job_runner import Done, Tell
 from spatial_agent.services.work.redaction import without_folders
 from spatial_agent.tools.contract import Json
 from spatial_agent.tools.errors import ConfigurationError, SourceError, SpatialAgentError
+
+#: Seconds after the end of a job until what was kept of it is dropped.
+FORGET_S = 0.05
 
 
 class QuestionJob(QuestionRequest):
@@ -74,6 +76,8 @@ class AgentRuns:
 
     async def forget(self, job_id: str) -> None:
         """Drop what was kept to take up a job again; it has ended."""
+        # Whoever waits for the answer goes first.
+        await asyncio.sleep(FORGET_S)
         # All agents of a service keep their checkpoints in one place.
         with suppress(ConfigurationError):
             await (await self._agent(None)).drop(job_id)
@@ -102,23 +106,20 @@ class AgentRuns:
         dialogue = Dialogue(tuple(from_plain(Exchange, item) for item in await self._dialogue(job, asked)))
         # Without words before it a question stands as it was asked.
         question = resolve_followup(asked.question, dialogue) if dialogue.exchanges else asked.question
-        answer: Answer | None = None
-        events = agent.astream(
+
+        def told(event: Event) -> None:
+            if not isinstance(event, Answered):
+                tell(*event_to_json(event))
+
+        answer = await agent.aask(
             self._scenes.source(scene),
             question,
             options=asked.options,
             regions=[from_plain(Region, region.model_dump()) for region in asked.regions],
             dialogue=dialogue.exchanges,
             run_id=job.id,
+            listen=told,
         )
-        async with aclosing(events):
-            async for event in events:
-                if isinstance(event, Answered):
-                    answer = event.answer
-                else:
-                    tell(*event_to_json(event))
-        if answer is None:
-            raise RuntimeError(f"the run of {job.id} ended without an answer")
         return Done(answer.to_json(), to_plain(exchange_of(question, answer)) if job.new.session else None)
 
     async def _dialogue(self, job: Job, asked: QuestionJob) -> Sequence[Mapping[str, Any]]:
@@ -130,4 +131,4 @@ class AgentRuns:
         return session.exchanges[-MOST_EXCHANGES:]
 
     async def _agent(self, profile: str | None) -> SpatialAgent:
-        return await asyncio.to_thread(self._agents.get, profile)
+        return self._agents.opened(profile) or await asyncio.to_thread(self._agents.get, profile)

@@ -16,6 +16,8 @@ from spatial_agent.tools.contract import Json
 _log = logging.getLogger(__name__)
 #: Seconds for which pieces of text are gathered into one event.
 GATHER_S = 0.05
+#: Seconds for which events are gathered before they are shown: each look interrupts the work itself.
+TAKE_S = 0.01
 #: Seconds between writes of the events of a job.
 WRITE_S = 0.1
 #: Seconds between writes while they fail.
@@ -65,7 +67,7 @@ class Telling:
             is_first = len(self._told) == 1
         if is_first:
             with suppress(RuntimeError):  # the loop is closed: nobody is there to be told
-                self._loop.call_soon_threadsafe(self._take)
+                self._loop.call_soon_threadsafe(self._loop.call_later, TAKE_S, self._take)
 
     def start(self, run: str) -> None:
         """Tell that the attempt began."""

@@ -125,7 +125,7 @@ class LifeOfJobs(RuleBasedStateMachine):
         last = JobEvent(EventId(attempt, number), state, {})
         exchange = {"question": id}
         ended = self.store.jobs.finish(worker, id, state, events=[last], exchange=exchange)
-        assert ended == (job is not None)
+        assert (ended is not None) == (job is not None)
         if job is not None:
             job.state, job.worker, job.is_unwanted = state, None, False
             job.tell(attempt, number)
