@@ -72,6 +72,16 @@ class PrometheusMeter:
         """
         self._child(name, "gauge", labels).set(value)
 
+    def levels(self, name: str) -> list[tuple[Labels, float]]:
+        """Return what a gauge says now, for each set of labels that it was set for.
+
+        Raises:
+            InvalidValueError: If there is no gauge of that name.
+        """
+        self._check(name, "gauge")
+        families = self._series[name].collect()
+        return [(sample.labels, sample.value) for family in families for sample in family.samples]
+
     def duration(self, name: str, labels: Labels, seconds: float) -> None:
         """Add an observation to a histogram of durations.
 
@@ -88,11 +98,15 @@ class PrometheusMeter:
         """
         self._child(name, "histogram", labels).observe(size)
 
-    def _child(self, name: str, kind: Kind, labels: Labels) -> Any:  # noqa: ANN401 - one of three classes
+    def _check(self, name: str, kind: Kind) -> Metric:
         metric = self._declared.get(name)
         if metric is None or metric.kind != kind:
             known = ", ".join(item.name for item in self._declared.values() if item.kind == kind)
             raise InvalidValueError(f"no {kind} is called {name!r}; there are {known}")
+        return metric
+
+    def _child(self, name: str, kind: Kind, labels: Labels) -> Any:  # noqa: ANN401 - one of three classes
+        metric = self._check(name, kind)
         if set(labels) != set(metric.labels):
             raise InvalidValueError(
                 f"{name}: expected the labels {', '.join(metric.labels)}, got {', '.join(labels) or 'none'}"

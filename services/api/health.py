@@ -11,6 +11,8 @@ from spatial_agent.services.store.records import JobState
 from spatial_agent.services.work.agents import READY
 from spatial_agent.services.work.redaction import without_folders
 
+BREAKER_OPEN = "spatial_agent_breaker_open"
+LEFT_ALONE = "left alone for now, as it kept failing"
 #: Answers without a key: whatever watches the service has none.
 open_router = APIRouter(tags=["health"])
 router = api_router("health")
@@ -24,7 +26,7 @@ async def healthz(service: TheService) -> Health:
 
 @open_router.get(
     "/readyz",
-    response_description="It takes work; 'degraded' where a profile lacks something.",
+    response_description="It takes work; 'degraded' where a profile lacks something, or an expert rests.",
     responses={
         503: {"model": Health, "description": "It takes no work: it starts, drains, or lacks its store."}
     },
@@ -58,10 +60,11 @@ async def metrics(service: TheService, caller: ReadsMetrics) -> Response:
 
 
 def _health(service: Service, jobs: dict[JobState, int]) -> Health:
-    state = service.agents.state()
+    left_alone = {labels["tool"] for labels, is_open in service.meter.levels(BREAKER_OPEN) if is_open}
+    state = dict(service.agents.state()) | dict.fromkeys(sorted(left_alone), LEFT_ALONE)
     is_whole = all(what == READY for what in state.values())
     # What a stranger may know is that it works: not how busy it is, nor what it lacks.
-    told = {} if service.config.needs_keys else without_folders(dict(state), service.folders)
+    told = {} if service.config.needs_keys else without_folders(state, service.folders)
     return Health(
         status="ok" if is_whole else "degraded",
         version=service.version,

@@ -271,4 +271,7 @@ class Health(BaseModel):
     version: str = ""
     queued: int = 0
     running: int = 0
-    experts: dict[str, str] = Field(default_factory=dict, description="What each profile lacks, if anything.")
+    experts: dict[str, str] = Field(
+        default_factory=dict,
+        description="What each profile lacks, if anything, and experts that are left alone for now.",
+    )

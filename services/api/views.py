@@ -1,7 +1,10 @@
 """Records of the store as documents on the wire."""
 
+from collections.abc import Mapping
+
 from spatial_agent.services.api.schemas import Problem, QuestionView, SessionView
 from spatial_agent.services.store.records import FINAL, Job, SessionRecord
+from spatial_agent.tools.contract import Json
 
 
 def question_view(job: Job) -> QuestionView:
@@ -21,7 +24,7 @@ def question_view(job: Job) -> QuestionView:
             "finished": job.finished,
             "attempts": job.attempts,
             "answer": job.answer,
-            "problem": None if job.problem is None else Problem.model_validate(job.problem),
+            "problem": None if job.problem is None else _problem(job, job.problem),
             "links": _links(job),
         }
     )
@@ -35,6 +38,11 @@ def session_view(record: SessionRecord) -> SessionView:
         created=record.created,
         exchanges=[dict(exchange) for exchange in record.exchanges],
     )
+
+
+def _problem(job: Job, told: Mapping[str, Json]) -> Problem:
+    # The log knows the job by the request that handed it in.
+    return Problem.model_validate({**told, "instance": job.new.request_id or ""})
 
 
 def _links(job: Job) -> dict[str, str]:

@@ -41,6 +41,17 @@ def test_counters_add_up() -> None:
     assert found[series("spatial_agent_calls_total", tool="depth.sensor", outcome="failed")] == 1.0
 
 
+def test_levels_can_be_read_in_the_process() -> None:
+    meter = PrometheusMeter()
+    assert meter.levels("spatial_agent_breaker_open") == []
+    meter.level("spatial_agent_breaker_open", {"tool": "mesh"}, 1)
+    meter.level("spatial_agent_breaker_open", {"tool": "crop"}, 0)
+    told = {labels["tool"]: value for labels, value in meter.levels("spatial_agent_breaker_open")}
+    assert told == {"mesh": 1.0, "crop": 0.0}
+    with pytest.raises(InvalidValueError, match="no gauge"):
+        meter.levels("spatial_agent_calls_total")
+
+
 def test_gauges_show_the_last_level() -> None:
     meter = PrometheusMeter()
     for length in (3, 7, 0):

@@ -65,6 +65,16 @@ class TestHealth:
         assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
         assert ready.json()["experts"]["open"] == "weights of yolox are not in weights"
 
+    def test_an_expert_that_keeps_failing_is_told_while_it_is_left_alone(self, api: Prepared) -> None:
+        labels = {"tool": "detect.yolox"}
+        api.service.meter.level("spatial_agent_breaker_open", labels, 1)
+        resting = api.http.get("/readyz")
+        assert (resting.status_code, resting.json()["status"]) == (200, "degraded")
+        assert "left alone" in resting.json()["experts"]["detect.yolox"]
+        api.service.meter.level("spatial_agent_breaker_open", labels, 0)
+        whole = api.http.get("/readyz").json()
+        assert (whole["status"], "detect.yolox" in whole["experts"]) == ("ok", False)
+
 
 class TestMetrics:
     def test_requests_and_jobs_are_counted(self, api: Prepared) -> None:
@@ -96,6 +106,27 @@ class TestMetrics:
 
 
 class TestLogs:
+    @pytest.mark.parametrize(
+        ("question", "outcome"),
+        [("how far?", "done"), ("fail to see it", "failed"), ("crash into it", "failed")],
+    )
+    def test_a_job_is_a_line_with_the_id_of_its_request(
+        self, api: Prepared, caplog: pytest.LogCaptureFixture, question: str, outcome: str
+    ) -> None:
+        caplog.set_level(logging.INFO, "spatial_agent")
+        asked = f"job-{question[:3]}"
+        view = api.ask(question, headers={"X-Request-Id": asked}).json()
+        (line,) = [
+            fields
+            for record in caplog.records
+            if (fields := getattr(record, "fields", {})).get("job") == view["id"]
+        ]
+        assert (line["request_id"], line["kind"], line["outcome"]) == (asked, "question", outcome)
+        assert (line["tenant"], line["scene"], line["attempt"]) == ("local", api.scene, 1)
+        assert question not in json.dumps(line)
+        if outcome == "failed":
+            assert view["problem"]["instance"] == asked
+
     def test_a_request_is_one_line_without_its_query(
         self, api: Prepared, records: pytest.LogCaptureFixture
     ) -> None:
