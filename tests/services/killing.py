@@ -1,11 +1,10 @@
 """Servers that die with work on their hands: what is kept, what was done, and a way to their successors."""
 
-import os
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
@@ -18,7 +17,7 @@ import psycopg
 from spatial_agent.services.sdk import Client, Retries
 from tests.services.reading_room import DISTRIBUTION, Instruments, Reader, question, reader
 from tests.services.sdk.breaking import BreakingWay
-from tests.services.server_nursery import KillableServer, Nursery, nursery
+from tests.services.server_nursery import KillableServer, Nursery
 
 PATIENCE_S = 60.0
 WORKERS = 3
@@ -50,7 +49,7 @@ class Kept:
     """What is kept: the tables of the service and of the checkpoints."""
 
     def __init__(self, folder: Path, database: str | None) -> None:
-        self._folder, self._database = folder, database
+        self._folder, self.database = folder, database
 
     def states(self) -> dict[str, str]:
         """Return the state of every question."""
@@ -67,12 +66,12 @@ class Kept:
 
     def called(self) -> frozenset[str]:
         """Return the questions whose expert's result is in a checkpoint that was not dropped."""
-        called = CALLED.format(writes="writes" if self._database is None else "checkpoint_writes")
+        called = CALLED.format(writes="writes" if self.database is None else "checkpoint_writes")
         return frozenset(str(row[0]) for row in self._select("runs/checkpoints.sqlite", called))
 
     def _select(self, file: str, statement: str) -> list[tuple[Any, ...]]:
-        if self._database is not None:
-            with psycopg.connect(self._database) as connection:
+        if self.database is not None:
+            with psycopg.connect(self.database) as connection:
                 return connection.execute(statement.encode()).fetchall()
         with closing(sqlite3.connect(self._folder / file)) as connection:
             return connection.execute(statement).fetchall()
@@ -120,18 +119,6 @@ def front() -> Iterator[Front]:
         accepting.join(PATIENCE_S)
 
 
-def environment(instruments: Instruments, folder: Path, database: str | None) -> Mapping[str, str]:
-    """Return the environment of servers that find the expert, and nothing else that this machine sets."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SPATIAL_AGENT_")}
-    path = [str(instruments.site), *filter(None, [os.environ.get("PYTHONPATH")])]
-    own = {
-        "PYTHONPATH": os.pathsep.join(path),
-        "SPATIAL_AGENT_CACHE": str(folder / "cache"),
-        "SPATIAL_AGENT_TRUSTED_EXPERTS": DISTRIBUTION,
-    }
-    return kept | own | ({} if database is None else {"SPATIAL_AGENT_DATABASE": database})
-
-
 class Crashing:
     """Servers, one after the other or side by side, on one folder; and who asks them."""
 
@@ -142,12 +129,20 @@ class Crashing:
             folder, model, instruments, way, kept,
         )  # fmt: skip
         self._nursery = nursery
+        self._environment = {
+            "SPATIAL_AGENT_CACHE": str(folder / "cache"),
+            "SPATIAL_AGENT_TRUSTED_EXPERTS": DISTRIBUTION,
+        }
+        if kept.database is not None:
+            self._environment["SPATIAL_AGENT_DATABASE"] = kept.database
         self._seen: frozenset[str] = frozenset()
         self.numbers: dict[str, int] = {}
 
     def start(self, *, is_fresh: bool = False) -> KillableServer:
         """Start a server; it need not answer yet."""
-        return self._nursery.start(["--config", str(self.folder / "service.toml")], is_fresh=is_fresh)
+        site, log = self.instruments.site, self.folder / "log"
+        arguments = ["--config", str(self.folder / "service.toml")]
+        return self._nursery.start(arguments, self._environment, site, log, is_fresh=is_fresh)
 
     @contextmanager
     def client(self) -> Iterator[Client]:
@@ -181,6 +176,13 @@ class Crashing:
             answer = client.wait(id, timeout_s=120)
             assert (answer.value, answer.unit) == (self.instruments.readings[number], "m")
 
+    def errors(self) -> list[bytes]:
+        """Return what servers logged as errors."""
+        lines = (self.folder / "log").read_bytes().splitlines()
+        return [
+            line for line in lines if b'"level": "info"' not in line and b'"level": "warning"' not in line
+        ]
+
     def check(self, kills: list[Kill]) -> None:
         """Check what the ledger and the tables say after all kills."""
         ledger = self.instruments.ledger()
@@ -205,17 +207,13 @@ class Crashing:
 
 @contextmanager
 def crashing(
-    folder: Path, *, seed: int, database: str | None = None, lease_s: float = 30.0, workers: int = WORKERS
+    nursery: Nursery, folder: Path, *, seed: int, database: str | None = None, lease_s: float = 30.0
 ) -> Iterator[Crashing]:
     """Have everything that servers need; none runs yet."""
     instruments = Instruments(folder, seed)
-    with ExitStack() as stack:
-        model = stack.enter_context(reader())
-        way = stack.enter_context(front())
-        config = CONFIG.format(folder=folder / "kept", model=model.url, workers=workers, lease_s=lease_s)
+    with reader() as model, front() as way:
+        config = CONFIG.format(folder=folder / "kept", model=model.url, workers=WORKERS, lease_s=lease_s)
         (folder / "service.toml").write_text(config)
-        log = folder / "log"
-        servers = stack.enter_context(nursery(log, environment(instruments, folder, database)))
-        yield Crashing(folder, servers, model, instruments, way, Kept(folder / "kept", database))
-        wrong = [line for line in servers.log() if line["level"] not in ("info", "warning")]
-        assert not wrong
+        here = Crashing(folder, nursery, model, instruments, way, Kept(folder / "kept", database))
+        yield here
+        assert not here.errors()

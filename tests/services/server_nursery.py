@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 #: After so long a server ends by itself, whatever becomes of those who should have ended it, seconds.
 LONGEST_S = 900
@@ -21,13 +22,14 @@ PATIENCE_S = 120.0
 COMMAND = (sys.executable, "-c", "from spatial_agent.services.cli import main; main()")
 #: What servers import sooner or later.
 IMPORTED = (
-    "langgraph.checkpoint.sqlite.aio",
+    "spatial_agent.agent.checkpoints",
     "openai.resources.chat",
     "spatial_agent.agent.graph",
     "spatial_agent.services.api.app",
     "spatial_agent.services.open_service",
     "uvloop",
 )
+PREFIX = "SPATIAL_AGENT_"
 LISTENING = b"serving at http://127.0.0.1:"
 
 
@@ -65,19 +67,30 @@ class KillableServer:
 class Nursery:
     """Starts servers."""
 
-    def __init__(self, orders: socket.socket, log: Path) -> None:
+    def __init__(self, orders: socket.socket) -> None:
         self._orders = orders
-        self._log = log
 
-    def start(self, arguments: Sequence[str], *, is_fresh: bool = False) -> KillableServer:
+    def start(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        path: Path,
+        log: Path,
+        *,
+        is_fresh: bool = False,
+    ) -> KillableServer:
         """Start a server; it need not answer yet.
 
         Args:
             arguments: Of ``spatial-agent serve``.
+            environment: Variables of the package, beside what every process has.
+            path: Where else it finds modules and distributions.
+            log: Where it logs.
             is_fresh: Whether it gets an interpreter of its own rather than one that has imported everything.
         """
         said, says = os.pipe()
-        order = {"arguments": list(arguments), "is_fresh": is_fresh, "log": str(self._log)}
+        order: dict[str, Any] = {"arguments": list(arguments), "environment": dict(environment)}
+        order |= {"path": str(path), "log": str(log), "is_fresh": is_fresh}
         socket.send_fds(self._orders, [json.dumps(order).encode()], [says])
         os.close(says)
         return KillableServer(self, int(self._orders.recv(100)), said)
@@ -87,15 +100,11 @@ class Nursery:
         self._orders.send(json.dumps({"reap": process}).encode())
         assert int(self._orders.recv(100)) == process
 
-    def log(self) -> list[dict[str, object]]:
-        """Return what all servers logged; a line that a kill cut off is left out."""
-        lines = self._log.read_bytes().splitlines() if self._log.exists() else []
-        return [json.loads(line) for line in lines if line.startswith(b"{") and line.endswith(b"}")]
-
 
 @contextmanager
-def nursery(log: Path, environment: Mapping[str, str]) -> Iterator[Nursery]:
-    """Have where servers come from."""
+def nursery() -> Iterator[Nursery]:
+    """Have where servers come from; they know none of this process's variables of the package."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.settimeout(PATIENCE_S)
     with ours, theirs:
@@ -104,7 +113,7 @@ def nursery(log: Path, environment: Mapping[str, str]) -> Iterator[Nursery]:
         with subprocess.Popen(command, cwd=root, env=environment, pass_fds=[theirs.fileno()]) as process:
             theirs.close()
             try:
-                yield Nursery(ours, log)
+                yield Nursery(ours)
             finally:
                 ours.close()
                 process.wait(PATIENCE_S)
@@ -135,17 +144,20 @@ def obey(orders: socket.socket) -> None:
         os.waitpid(process, 0)
 
 
-def become_server(order: Mapping[str, object], says: int) -> None:
+def become_server(order: Mapping[str, Any], says: int) -> None:
     """Serve; never returns."""
-    log = os.open(str(order["log"]), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(says, 1)
     os.dup2(log, 2)
     signal.alarm(LONGEST_S)
-    arguments = ["serve", *map(str, order["arguments"])]  # type: ignore[call-overload]
+    arguments = ["serve", *order["arguments"]]
+    path = [order["path"], *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ.update(order["environment"], PYTHONPATH=os.pathsep.join(path))
     if order["is_fresh"]:
         os.execv(COMMAND[0], [*COMMAND, *arguments])
     from spatial_agent.services.cli import main
 
+    sys.path.insert(0, order["path"])
     sys.argv = ["spatial-agent", *arguments]
     try:
         main()
