@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from spatial_agent.services.api.examples import add_examples
 from spatial_agent.services.api.problems import KINDS, MEDIA_TYPE, PREFIX
 from spatial_agent.services.api.schemas import Problem
 
@@ -68,6 +69,7 @@ def describe(app: "FastAPI", *, needs_keys: bool) -> dict[str, Any]:
         )
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        add_examples(document)
         if not needs_keys:
             _make_keys_optional(document)
         app.openapi_schema = document

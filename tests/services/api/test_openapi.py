@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,9 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from jsonschema_rs import Draft202012Validator
 
+from spatial_agent.agent.answer import Answer
 from spatial_agent.services.api.app import create_app
+from spatial_agent.services.api.event_json import event_from_json
 from spatial_agent.services.api.strict_json import StrictRoute
 from tests.services.api.prepared import Doing, open_prepared
 
@@ -94,6 +97,45 @@ class TestTheDocument:
                 Draft202012Validator(schema).validate(example["value"])
                 seen += 1
         assert seen >= 5
+
+    def test_every_json_that_comes_back_has_an_example_that_fits(self, document: dict[str, Any]) -> None:
+        seen = 0
+        for _, path, operation in operations(document):
+            for status, response in operation["responses"].items():
+                content = response.get("content", {}).get("application/json")
+                if (
+                    not status.startswith("2")
+                    or content is None
+                    or operation["operationId"] == "uploads_state"
+                ):
+                    continue
+                validator = Draft202012Validator(content["schema"] | {"components": document["components"]})
+                assert content.get("examples"), (path, status)
+                for name, example in content["examples"].items():
+                    assert [error.message for error in validator.iter_errors(example["value"])] == [], (
+                        path,
+                        name,
+                    )
+                    seen += 1
+        assert seen >= 20
+
+    def test_the_answers_of_examples_are_answers(self, document: dict[str, Any]) -> None:
+        responses = document["paths"]["/v1/questions/{question_id}"]["get"]["responses"]
+        shown = responses["200"]["content"]["application/json"]["examples"]["answered"]["value"]
+        answer = Answer.from_json(shown["answer"])
+        assert json.loads(json.dumps(answer.to_json())) == shown["answer"]
+        assert shown["problem"] is None
+
+    def test_every_kind_of_event_is_shown(self, document: dict[str, Any]) -> None:
+        responses = document["paths"]["/v1/questions/{question_id}/events"]["get"]["responses"]
+        (example,) = responses["200"]["content"]["text/event-stream"]["examples"].values()
+        events = [block.split("\n") for block in example["value"].strip().split("\n\n")]
+        kinds = []
+        for number, (kind, data, place) in enumerate(events, 1):
+            kinds.append(kind.removeprefix("event: "))
+            event_from_json(kinds[-1], json.loads(data.removeprefix("data: ")))
+            assert place == f"id: 1.{number}"
+        assert kinds == ["started", "stage", "tool_call", "evidence", "token", "answer"]
 
     def test_what_must_be_said_once_is_in_the_schema(self, document: dict[str, Any]) -> None:
         root = {"components": document["components"]}
