@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from spatial_agent.agent.answerer import abstain
 from spatial_agent.services.api.chat_errors import ChatRoute, NoSuchModelError
-from spatial_agent.services.api.chat_outcome import answer_of, awaited, streamed, told
+from spatial_agent.services.api.chat_outcome import answer_of, awaited, streamed, told, with_links
 from spatial_agent.services.api.chat_reading import Understood, understand
 from spatial_agent.services.api.chat_replies import Reply
 from spatial_agent.services.api.chat_request import ChatRequest
@@ -32,7 +32,6 @@ from spatial_agent.services.api.dependencies import Asks, Caller, Reads, TheServ
 from spatial_agent.services.api.questions import IdempotencyKey
 from spatial_agent.services.api.service import Service
 from spatial_agent.services.api.submitting import check_working, submit_question
-from spatial_agent.services.api.views import question_view
 from spatial_agent.services.store.ids import new_id
 from spatial_agent.services.store.records import Job, SceneRecord
 from spatial_agent.tools.contract import Json
@@ -97,7 +96,7 @@ async def complete(
     ended = await awaited(service, request, job, is_own=is_own)
     if ended is None:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
-    return JSONResponse(reply.completion(answer_of(ended)))
+    return JSONResponse(with_links(reply, ended).completion(answer_of(ended)))
 
 
 def _card(profile: str) -> ModelCard:
@@ -140,7 +139,6 @@ def _reply(asked: ChatRequest, understood: Understood, job: Job | None = None) -
         model=asked.model,
         shape=understood.shape,
         choices=asked.n or 1,
-        links={} if job is None else question_view(job).links,
     )
 
 

@@ -15,6 +15,7 @@ from spatial_agent.services.api.chat_replies import Reply, failing
 from spatial_agent.services.api.event_json import LAST
 from spatial_agent.services.api.problems import KINDS, ConflictError, DrainingError
 from spatial_agent.services.api.service import Service
+from spatial_agent.services.api.views import question_view
 from spatial_agent.services.api.waiting import until_leaving, wait_for
 from spatial_agent.services.store.records import FINAL, Job
 from spatial_agent.tools.errors import MissingWeightsError, SpatialAgentError, StoppedError
@@ -95,10 +96,15 @@ async def streamed(
                 yield piece
         with suppress(StoppedError):
             job = await service.desk.wait(job.new.tenant, job.id, 0.0) or job
-        for piece in _ending(job, reply, with_usage=with_usage):
+        for piece in _ending(job, with_links(reply, job), with_usage=with_usage):
             yield piece
     finally:
         _give_up(service, job, is_own=is_own)
+
+
+def with_links(reply: Reply, job: Job) -> Reply:
+    """Return a reply that leads to all that there is of a question by now, such as its trace and picture."""
+    return replace(reply, links=question_view(job).links)
 
 
 async def told(answer: Answer, reply: Reply, *, with_usage: bool) -> AsyncGenerator[str]:

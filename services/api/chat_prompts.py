@@ -85,8 +85,8 @@ OPTIONS_HEADER = re.compile(
 OPTION_LINE = re.compile(r"\s*(?:\(([A-Za-z])\)|([A-Za-z])[.):])\s+(?=\S)")
 #: Options in one line behind a header: "A. left B. right" or "(A) left (B) right".
 INLINE = re.compile(r"(?:^|(?<=[\s,;]))(?:\(([A-Z])\)|([A-Z])[.)])\s*(?=\S)")
-#: Options in brackets at the end of a question need no header.
-FIRST_BRACKET = re.compile(r"(?<=\s)\(A\)\s")
+#: Options at the end of a question need no header, in brackets or behind its question mark.
+FIRST_BRACKET = re.compile(r"(?<=\s)\(A\)\s|(?<=\?\s)A[.)]\s")
 INSTRUCTS = re.compile(
     r"^\W*(?:(?:please|now|then|first|finally|only|just|directly|briefly|note|hint"
     r"|you (?:should|must|need to|are required to))[:,]? )*"
@@ -191,8 +191,12 @@ def _split_options(lines: Sequence[str]) -> tuple[list[str], list[str], list[str
             return list(lines[:index]), options, list(lines[index + 1 :])
     whole = "\n".join(lines)
     starts = [found.start() for found in FIRST_BRACKET.finditer(whole)]
-    if starts and (options := _inline(" ".join(whole[starts[-1] :].split()))):
-        return whole[: starts[-1]].split("\n"), options, []
+    if starts:
+        offered = whole[starts[-1] :].split("\n")
+        while len(offered) > 1 and (not offered[-1].strip() or is_instruction(offered[-1])):
+            offered.pop()
+        if options := _inline(" ".join(" ".join(offered).split())):
+            return whole[: starts[-1]].split("\n"), options, []
     return list(lines), [], []
 
 

@@ -56,6 +56,7 @@ def test_an_answer_with_its_evidence(chat: Chatting, client: Client) -> None:
     answer = Answer.from_json(completion.spatial)
     assert (answer.value, answer.unit, answer.margin) == (2.12, "m", 0.03)
     assert completion.spatial_links["scene"] == f"/v1/scenes/{chat.scene}"
+    assert {"trace", "picture"} < completion.spatial_links.keys()
 
 
 def test_what_clients_set_besides_makes_no_difference(chat: Chatting, client: Client) -> None:
@@ -104,6 +105,7 @@ def test_a_stream_ends_with_answer_evidence_and_usage(chat: Chatting, client: Cl
     assert chunks[-1].choices == []
     assert chunks[-2].choices[0].finish_reason == "stop"
     assert Answer.from_json(chunks[-2].spatial).value == 2.12
+    assert {"trace", "picture"} < chunks[-2].spatial_links.keys()
     told = [chunk.spatial_event for chunk in chunks if hasattr(chunk, "spatial_event")]
     assert [item["event"] for item in told] == ["started", "stage"]
     assert len({chunk.id for chunk in chunks}) == 1

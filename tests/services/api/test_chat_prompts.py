@@ -186,6 +186,19 @@ def test_choices_of_inspect(template: str, question: str, options: tuple[str, ..
             AnswerShape(),
         ),
         (
+            "Is the chair left or right of the table? (A) left (B) right\n"
+            "Answer with the option's letter from the given choices directly.",
+            "Is the chair left or right of the table?",
+            ("(A) left", "(B) right"),
+            AnswerShape(is_short=True),
+        ),
+        (
+            "How many chairs are there? A. 1 B. 2 C. 3",
+            "How many chairs are there?",
+            ("A. 1", "B. 2", "C. 3"),
+            AnswerShape(),
+        ),
+        (
             "Options: A. left B. right\nWhere is the sofa?",
             "Where is the sofa?",
             ("A. left", "B. right"),
