@@ -274,6 +274,11 @@ class _Calls:
             raise ToolArgumentError(
                 f'{tool.name}: {name} must be a call with "tool" and "arguments", got {dict(call)!r:.80}'
             )
+        try:
+            self._tools.get(inner)
+        except ToolUnavailableError as error:
+            # To whoever calls, it is the argument that is wrong; the tool itself is there.
+            raise ToolArgumentError(f"{tool.name}: {name}: {error}") from error
         result = await self.run(inner, arguments, deep + 1)
         if result.handle is None:
             raise ToolArgumentError(

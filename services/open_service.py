@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,6 +25,9 @@ from spatial_agent.tools.metering import Meter
 
 #: After so many seconds nobody hands in the job of a scene any more.
 PATIENCE_S = 60.0
+DAY_S = 24 * 3600.0
+#: Folder of the traces and checkpoints.
+RUNS = "runs"
 
 
 def open_service(config: ServiceConfig | None = None, settings: Settings | None = None) -> Service:
@@ -43,6 +48,7 @@ def open_service(config: ServiceConfig | None = None, settings: Settings | None 
     store = open_store(settings, folder)
     slot = Slot(folder)
     meter = service_meter()
+    traces = _Traces(folder / RUNS, config.retention.jobs_days * DAY_S)
     agents = Agents(config.profiles, _open_one(config, settings, folder, meter))
     scenes = SceneFiles(folder / "scenes", store, config.limits)
     runs = AgentRuns(agents, scenes, store, folders_of(config, settings))
@@ -56,7 +62,7 @@ def open_service(config: ServiceConfig | None = None, settings: Settings | None 
         retention=config.retention,
         on_dropped=runs.drop,
         on_idle_scene=scenes.remove,
-        on_sweep=lambda now: _sweep(now, scenes, desk),
+        on_sweep=lambda now: _sweep(now, scenes, desk, traces),
     )
     return Service(
         config=config,
@@ -71,9 +77,30 @@ def open_service(config: ServiceConfig | None = None, settings: Settings | None 
     )
 
 
-async def _sweep(now: float, scenes: SceneFiles, desk: Desk) -> None:
-    """Remove what was received in part, and measure what came before its server died."""
+@dataclass(frozen=True)
+class _Traces:
+    """The traces of runs: those of questions, and of work that nobody can ask for again, such as single calls.
+
+    Attributes:
+        folder: Where they are.
+        kept_s: How long they are kept, seconds.
+    """
+
+    folder: Path
+    kept_s: float
+
+    def remove_old(self, now: float) -> None:
+        """Remove those that nothing was written to for that long."""
+        for path in self.folder.glob("*.jsonl"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < now - self.kept_s:
+                    path.unlink()
+
+
+async def _sweep(now: float, scenes: SceneFiles, desk: Desk, traces: _Traces) -> None:
+    """Remove what was received in part and old traces, and measure what came before its server died."""
     await asyncio.to_thread(scenes.remove_stale, now)
+    await asyncio.to_thread(traces.remove_old, now)
     for record in await asyncio.to_thread(scenes.store.scenes.left_unmeasured, now - PATIENCE_S):
         job, _ = await desk.submit(
             measuring_job(record), idempotency_key=measuring_key(record), fingerprint=record.id
@@ -108,7 +135,7 @@ def _open_one(
             interface=config.interface,
         )
         return build_agent(
-            choices, settings=settings, meter=meter, runs_folder=folder / "runs", most_traces=None
+            choices, settings=settings, meter=meter, runs_folder=folder / RUNS, most_traces=None
         )
 
     return open_one

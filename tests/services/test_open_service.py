@@ -41,6 +41,18 @@ def test_a_scene_whose_server_died_before_it_was_handed_in_is_measured_once(serv
     assert asyncio.run(swept()) == [True, True]
 
 
+def test_traces_go_when_finished_jobs_do(service: Service, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    runs.mkdir(exist_ok=True)
+    (runs / "20200101-000000-abcdef.jsonl").touch()
+    day_s = 24 * HOUR_S
+
+    asyncio.run(service.desk.sweep(time.time() + (service.config.retention.jobs_days - 1) * day_s))
+    assert [path.suffix for path in runs.glob("*.jsonl")] == [".jsonl"]
+    asyncio.run(service.desk.sweep(time.time() + (service.config.retention.jobs_days + 1) * day_s))
+    assert list(runs.glob("*.jsonl")) == []
+
+
 def test_names_of_servers_last_and_differ(tmp_path: Path) -> None:
     first, second = Slot(tmp_path), Slot(tmp_path)
     assert first.name != second.name
