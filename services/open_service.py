@@ -79,7 +79,7 @@ def open_service(config: ServiceConfig | None = None, settings: Settings | None 
 
 @dataclass(frozen=True)
 class _Traces:
-    """The traces of runs: those of questions, and of work that nobody can ask for again, such as single calls.
+    """The traces of runs: of questions, and of work that nobody can ask for again, such as single calls.
 
     Attributes:
         folder: Where they are.
