@@ -153,7 +153,8 @@ class Bench:
     def turns(self) -> dict[str, list[float]]:
         """Return milliseconds of questions in process and over HTTP that took turns, pair by pair."""
         connection = http.client.HTTPConnection(urlsplit(self.server.url).netloc, timeout=PATIENCE_S)
-        ways = {"in process": self.ask_in_process, "HTTP": partial(ask_over, connection, self.scenes[0])}
+        over_http = partial(ask_over, connection, self.scenes[0])
+        ways: dict[str, Callable[[str], str]] = {"in process": self.ask_in_process, "HTTP": over_http}
         times: dict[str, list[float]] = {name: [] for name in ways}
         order, questions = list(ways), list(QUESTIONS)
         numbers, until = count(), time.monotonic() + self.seconds
