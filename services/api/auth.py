@@ -67,6 +67,16 @@ async def spend(service: Service, caller: Caller, amount: int = 1) -> None:
         )
 
 
+async def check_left(service: Service, caller: Caller) -> None:
+    """Refuse who has used up their day, before something is kept for a question that would be refused.
+
+    Raises:
+        QuotaError: If they have.
+    """
+    await spend(service, caller)
+    await spend(service, caller, -1)
+
+
 async def _caller(request: Request) -> Caller:
     service: Service = request.app.state.service
     request_id = getattr(request.state, "request_id", "")

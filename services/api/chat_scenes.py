@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 
+from spatial_agent.services.api.auth import check_left
 from spatial_agent.services.api.caller import Caller
 from spatial_agent.services.api.chat_pictures import SentPicture, check_decodes, digest_of
 from spatial_agent.services.api.problems import NotFoundError
@@ -48,12 +49,14 @@ async def scene_of_pictures(
 
     Raises:
         ChatRequestError: If a picture is damaged.
+        QuotaError: If the caller may ask nothing more today.
         SourceError: If there is no room for them.
     """
     scene_id = scene_id_of(caller.tenant, pictures)
     record = await asyncio.to_thread(service.store.scenes.scene, caller.tenant, scene_id)
     if record is not None:
         return record
+    await check_left(service, caller)
     await asyncio.to_thread(check_decodes, pictures)
     names = [f"{number:05d}{picture.suffix}" for number, picture in enumerate(pictures)]
     files = [(name, picture.content) for name, picture in zip(names, pictures, strict=True)]

@@ -6,6 +6,7 @@ from pathlib import Path
 from spatial_agent.agent.answer import Answer
 from spatial_agent.services.api.problems import NotFoundError
 from spatial_agent.services.api.service import Service
+from spatial_agent.services.scene_files.artifacts import keep_only_with_files
 from spatial_agent.services.store.records import Job, SceneRecord
 
 FOLDER = "answers"
@@ -37,4 +38,6 @@ def _drawn(service: Service, job: Job, record: SceneRecord) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         answer = Answer.from_json(job.answer or {})
         write_answer_picture(agent.scene(service.scenes.source(record)), answer, path)
+        if not keep_only_with_files(service.scenes.artifacts_folder(record)):
+            raise NotFoundError(f"the scene of question {job.id} was deleted")
     return path

@@ -22,6 +22,7 @@ from spatial_agent.services.api.problems import (
     TooLargeError,
 )
 from spatial_agent.services.api.schemas import Id, SceneList, SceneReference, SceneView
+from spatial_agent.services.api.sent_files import SentFile
 from spatial_agent.services.api.service import Service
 from spatial_agent.services.api.strict_json import strict_json
 from spatial_agent.services.api.submitting import check_working, submit
@@ -189,7 +190,7 @@ async def artifact(name: str, request: Request, record: TheScene, service: TheSe
     if isinstance(found, bytes):
         return Response(found, media_type=media_type, headers=headers)
     state = await asyncio.to_thread(found.stat)
-    file = FileResponse(found, media_type=media_type, headers=headers, stat_result=state)
+    file = SentFile(found, media_type=media_type, headers=headers, stat_result=state)
     if _is_known(request.headers.get("if-none-match", ""), file.headers["etag"]):
         return Response(status_code=304, headers=headers | {"ETag": file.headers["etag"]})
     return file

@@ -125,8 +125,7 @@ async def begin(
     """
     check_working(service)
     name = _metadata(upload_metadata).get("filename", "upload")
-    left = await asyncio.to_thread(_left_bytes, service, caller)
-    record = await asyncio.to_thread(service.scenes.uploads.begin, caller.tenant, name, upload_length, left)
+    record = await asyncio.to_thread(_begun, service, caller, name, upload_length)
     response.headers["Location"] = f"/v1/uploads/{record.id}"
     _say_state(response, service, record)
     return _view(record)
@@ -181,6 +180,12 @@ async def end(record: TheUpload, service: TheService, caller: Uploads) -> None:
 def _remove(service: Service, caller: Caller, record: UploadRecord) -> None:
     with service.scenes.uploads.holding(caller.tenant, record.id):
         service.scenes.uploads.remove(caller.tenant, record.id)
+
+
+def _begun(service: Service, caller: Caller, name: str, length: int) -> UploadRecord:
+    uploads = service.scenes.uploads
+    with uploads.beginning:
+        return uploads.begin(caller.tenant, name, length, _left_bytes(service, caller))
 
 
 def _left_bytes(service: Service, caller: Caller) -> int | None:

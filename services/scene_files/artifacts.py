@@ -1,6 +1,7 @@
 """What is given out of a scene: its map, cloud, boxes and frames, as files."""
 
 import re
+import shutil
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from threading import Lock
 
 from PIL import Image
 
+from spatial_agent.services.scene_files.receiving import FILES
 from spatial_agent.services.store.records import SceneRecord
 from spatial_agent.services.work.redaction import without_folders
 from spatial_agent.tools.errors import SourceError
@@ -99,7 +101,7 @@ class Artifacts:
         if folder.is_dir() and sum(1 for _ in folder.iterdir()) >= MOST_KEPT:
             return _jpeg(picture)
         write_whole(path, lambda partial: partial.write_bytes(_jpeg(picture)))
-        return path
+        return path if keep_only_with_files(folder.parent) else _jpeg(picture)
 
     def _decoded(self, record: SceneRecord, index: int) -> Image.Image:
         frames = self._frames(record)
@@ -129,6 +131,18 @@ class Artifacts:
             while len(self._opened) > MOST_OPEN:
                 self._opened.popitem(last=False)
             return self._opened[record.id]
+
+
+def keep_only_with_files(artifacts: Path) -> bool:
+    """Remove what was made of a scene that was deleted while it was made; return whether it is still there.
+
+    Args:
+        artifacts: The folder of what is made of the scene, to which something was just written.
+    """
+    is_there = (artifacts.parent / FILES).exists()
+    if not is_there:
+        shutil.rmtree(artifacts.parent, ignore_errors=True)
+    return is_there
 
 
 def _jpeg(picture: Image.Image) -> bytes:

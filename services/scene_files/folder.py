@@ -297,7 +297,7 @@ class SceneFiles:
             most_bytes: What it may store in all.
         """
         stored = self.store.scenes.stored_bytes(tenant)
-        return most_bytes - stored - sum(upload.length for upload in self.uploads.begun(tenant))
+        return most_bytes - stored - self.store.uploads.reserved_bytes(tenant)
 
     def in_flight_bytes(self, tenant: str) -> int:
         """Return what a tenant is sending at the moment: bytes on the disk that belong to no scene yet."""
@@ -343,12 +343,13 @@ class SceneFiles:
         return True
 
     def _remove(self, record: SceneRecord) -> bool:
-        found = self.store.scenes.remove(record.tenant, record.id)
-        self.artifacts.forget(record)
         leaving = self.root / INCOMING / new_id("out")
         leaving.parent.mkdir(exist_ok=True)
+        # First the files: a server that dies in between leaves a scene that can be seen, and deleted again.
         with suppress(FileNotFoundError):
             os.rename(self._folder(record), leaving)
+        found = self.store.scenes.remove(record.tenant, record.id)
+        self.artifacts.forget(record)
         shutil.rmtree(leaving, ignore_errors=True)
         return found is not None
 

@@ -1,7 +1,7 @@
 """Measuring a scene that was uploaded: once, by a job, before the first question."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,12 @@ from spatial_agent.agent.agent import SpatialAgent
 from spatial_agent.agent.state import LoadedScene
 from spatial_agent.services.api.problems import problem_of
 from spatial_agent.services.pictures import write_scene_folder
+from spatial_agent.services.scene_files.artifacts import keep_only_with_files
 from spatial_agent.services.scene_files.folder import MOST_NOTES, SceneFiles
 from spatial_agent.services.store.records import NewJob, SceneRecord
 from spatial_agent.services.work.redaction import without_folders
 from spatial_agent.tools.contract import Json
-from spatial_agent.tools.errors import InvalidValueError, UnmeasurableError
+from spatial_agent.tools.errors import InvalidValueError, SourceError, UnmeasurableError
 from spatial_agent.tools.geometry.measuring import measure_room
 from spatial_agent.tools.scene import SceneMap
 
@@ -79,8 +80,16 @@ async def _measured(agent: SpatialAgent, source: Path, artifacts: Path) -> dict[
         frames = await asyncio.to_thread(agent.frames, source)
         notes = [*frames.notes, str(error)]
         return {"measurable": False, "frames": len(frames), "notes": notes[:MOST_NOTES], "artifacts": []}
-    written = await asyncio.to_thread(write_scene_folder, loaded, artifacts)
+    written = await asyncio.to_thread(_written, loaded, artifacts)
     return _facts(loaded) | {"measurable": True, "artifacts": sorted(path.name for path in written)}
+
+
+def _written(loaded: LoadedScene, artifacts: Path) -> Sequence[Path]:
+    # In one thread: it goes on where the job is cancelled because the scene is deleted.
+    written = write_scene_folder(loaded, artifacts)
+    if not keep_only_with_files(artifacts):
+        raise SourceError("the scene was deleted while it was measured; upload it again")
+    return written
 
 
 def _facts(loaded: LoadedScene) -> dict[str, Any]:

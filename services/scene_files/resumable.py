@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 from spatial_agent.services.api.config import Limits
 from spatial_agent.services.scene_files.errors import (
@@ -27,7 +28,6 @@ WRITE_BYTES = MIB
 REMEMBER_BYTES = 16 * MIB
 #: Uploads that one tenant may have begun.
 MOST_UPLOADS = 100
-DAY_S = 86_400.0
 
 
 class NoSuchUploadError(UploadError):
@@ -38,6 +38,9 @@ class ResumableUploads:
     """The resumable uploads of a service.
 
     A lock on the file itself lets one request at a time write to an upload, in any process of this machine.
+
+    Attributes:
+        beginning: Held by whoever looks how much room is left and begins an upload in it.
     """
 
     def __init__(self, folder: Path, store: Store, limits: Limits) -> None:
@@ -51,6 +54,7 @@ class ResumableUploads:
         self._folder = folder
         self._store = store
         self._limits = limits
+        self.beginning = Lock()
 
     def begin(self, tenant: str, name: str, length: int, left_bytes: int | None) -> UploadRecord:
         """Begin an upload.
@@ -68,7 +72,7 @@ class ResumableUploads:
         """
         if clean_name(name) is None:
             raise UploadError("expected the name of a file in Upload-Metadata, got a hidden one")
-        if len(self.begun(tenant)) >= MOST_UPLOADS:
+        if self._store.uploads.count(tenant) >= MOST_UPLOADS:
             raise QuotaExceededError(
                 f"expected at most {MOST_UPLOADS} uploads at a time, got more; finish or end some of them"
             )
@@ -84,12 +88,6 @@ class ResumableUploads:
         self._path(record.id).touch(mode=0o600)
         self._store.uploads.add(record)
         return record
-
-    def begun(self, tenant: str) -> list[UploadRecord]:
-        """Return the uploads of a tenant."""
-        # Clocks of servers may differ.
-        known = self._store.uploads.older_than(time.time() + DAY_S)
-        return [record for record in known if record.tenant == tenant]
 
     def upload(self, tenant: str, upload_id: str) -> UploadRecord:
         """Return an upload of a tenant.

@@ -36,6 +36,8 @@ _LEFT = select(*_FIELDS).where(
     scenes.c.state == "queued", scenes.c.job.is_(None), scenes.c.created < bindparam("before")
 )
 
+_IS_IDLE = _IDLE.where(_OWN)
+
 
 class SceneChanges(TypedDict, total=False):
     """What can change about a scene; see `SceneRecord`."""
@@ -96,6 +98,17 @@ class SceneTable:
         """Return how many bytes the scenes of a tenant take."""
         with self._database.reading() as connection:
             return int(connection.execute(_BYTES, {"of_tenant": tenant}).scalar_one())
+
+    def is_idle(self, record: SceneRecord, before: float) -> bool:
+        """Return whether a scene is still there, and nobody asked about it since a time; see `idle_since`.
+
+        Args:
+            record: The scene.
+            before: Seconds since 1970.
+        """
+        given = {"of_tenant": record.tenant, "with_id": record.id, "before": before}
+        with self._database.reading() as connection:
+            return connection.execute(_IS_IDLE, given).one_or_none() is not None
 
     def idle_since(self, before: float) -> list[SceneRecord]:
         """Return the scenes of all tenants that nobody asked about since a time, the longest idle first.

@@ -89,7 +89,8 @@ class Sweeper:
         if self._retention.scenes_days is not None:
             before = now - self._retention.scenes_days * DAY_S
             for scene in await self._calls(self._store.scenes.idle_since, before):
-                await self._drop_one(scene, before, drop)
+                if not scene.short_lived:
+                    await self._drop_one(scene, before, drop)
 
     async def _drop_one(self, scene: SceneRecord, before: float, drop: DropScene) -> None:
         """Drop a scene; one that cannot be dropped does not keep the others."""
