@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from fastapi import APIRouter, Response
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import HTMLResponse
 
 from spatial_agent.services.api.problems import NotFoundError
+from spatial_agent.services.api.sent_files import SentFile
 from spatial_agent.services.web import bundle_folder
 
 router = APIRouter(include_in_schema=False)
@@ -56,17 +57,17 @@ async def page() -> Response:
     if folder is None:
         return HTMLResponse(NOT_BUILT, status_code=404, headers=HEADERS)
     headers = HEADERS | {"Cache-Control": "no-cache"}
-    return FileResponse(folder / "index.html", media_type="text/html", headers=headers)
+    return SentFile(folder / "index.html", media_type="text/html", headers=headers)
 
 
 @router.get("/assets/{name}")
-async def asset(name: str) -> FileResponse:
+async def asset(name: str) -> SentFile:
     """Return a script, a style sheet or a picture of the page."""
     path = _assets().get(name)
     if path is None:
         raise NotFoundError("the page has no such asset; load it again, it may have been built anew")
     headers = HEADERS | {"Cache-Control": FOREVER}
-    return FileResponse(path, media_type=MEDIA_TYPES.get(path.suffix), headers=headers)
+    return SentFile(path, media_type=MEDIA_TYPES.get(path.suffix), headers=headers)
 
 
 def _assets() -> dict[str, Path]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Annotated, Any
 
 from fastapi import Body, Depends, Header, Query, Request, Response
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from spatial_agent.services.api.dependencies import Asks, Caller, Reads, TheService, api_router
@@ -21,6 +21,7 @@ from spatial_agent.services.api.problems import (
     TooLargeError,
 )
 from spatial_agent.services.api.schemas import Id, QuestionList, QuestionRequest, QuestionView, RegionModel
+from spatial_agent.services.api.sent_files import SentFile
 from spatial_agent.services.api.service import Service
 from spatial_agent.services.api.submitting import submit_question
 from spatial_agent.services.api.views import question_view
@@ -257,21 +258,23 @@ async def trace(job: TheQuestion, service: TheService) -> StreamingResponse:
 
 @router.get(
     "/v1/questions/{question_id}/picture.png",
-    response_class=FileResponse,
+    response_class=SentFile,
     responses={
         200: {
             "description": "The best frame beside the map, what the answer rests on marked on both.",
             "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
-        }
+        },
+        206: {"description": "The part of the file that `Range` asked for."},
+        416: {"description": "The file has no such part."},
     },
 )
-async def picture(job: TheQuestion, request: Request, service: TheService) -> FileResponse:
+async def picture(job: TheQuestion, request: Request, service: TheService) -> SentFile:
     """Return the picture of an answer."""
     if job.state != "done" or job.answer is None:
         raise ConflictError(f"question {job.id} has no answer to draw: it is {job.state}")
     async with request.app.state.drawing:
         path = await answer_picture_file(service, job)
-    return FileResponse(path, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
+    return SentFile(path, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
 
 async def _scene(service: Service, caller: Caller, asked: QuestionRequest) -> SceneRecord:

@@ -1,5 +1,6 @@
 """Multipart forms read as they come: files go on in pieces, fields are kept, nothing waits in memory."""
 
+import logging
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -12,6 +13,9 @@ from spatial_agent.services.api.problems import BadRequestError, TooLargeError
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
+
+# What is wrong with a form is told to whoever sent it; the log of the service is no place for it.
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 MEDIA_TYPE = "multipart/form-data"
 #: Bytes of one field that is no file, such as the scene's name.

@@ -8,7 +8,7 @@ from pathlib import Path
 from spatial_agent.services.api.config import Limits
 from spatial_agent.services.scene_files.errors import TooLargeError, UploadError
 from spatial_agent.tools.errors import SourceError
-from spatial_agent.tools.media.pixels import read_image_header
+from spatial_agent.tools.media.pixels import ImageHeader, TooManyPixelsError, read_image_header
 
 PNG_START_BYTES = 8
 #: Length and type before a chunk's data, check sum after it.
@@ -37,8 +37,7 @@ def check_pictures(
     for path, form in pictures:
         if stopped():
             raise UploadError("the upload was broken off")
-        with damaged(path):
-            header = read_image_header(path)
+        header = _header(path)
         if header.width * header.height > limits.pixels:
             raise TooLargeError(
                 f"{path}: expected at most {limits.pixels / 1e6:.1f} million pixels, "
@@ -46,6 +45,14 @@ def check_pictures(
             )
         if form in ENDS and not _reaches_end(path, ENDS[form]):
             raise UploadError(f"{path}: the picture is truncated: its end is missing; copy it again")
+
+
+def _header(path: Path) -> ImageHeader:
+    try:
+        with damaged(path):
+            return read_image_header(path)
+    except TooManyPixelsError as error:
+        raise TooLargeError(str(error)) from error
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from spatial_agent.tools.errors import SourceError
+from spatial_agent.tools.media.pixels import TooManyPixelsError
 from spatial_agent.tools.media.video import SUFFIXES as VIDEO_SUFFIXES
 
 #: The only readers of video that see the file, and the only way in which they may open one.
@@ -42,7 +43,7 @@ def look(wanted: Mapping[str, Any]) -> dict[str, Any]:
     source = Path(wanted["source"])
     try:
         return _opened(source, wanted)
-    except _TooLargeError as error:
+    except (_TooLargeError, TooManyPixelsError) as error:
         return {"error": _shortened(error), "too_large": True}
     except SourceError as error:
         return {"error": _shortened(error)}

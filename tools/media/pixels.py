@@ -60,6 +60,10 @@ class ImageHeader:
         return size[::-1] if self.orientation >= 5 else size
 
 
+class TooManyPixelsError(SourceError):
+    """The image claims more pixels than any camera of ours has; none of them was decoded."""
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Open an image and turn every way it can fail into a `SourceError` naming the file."""
@@ -69,7 +73,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             check_pixel_count(path, *image.size)
             yield image
     except bombs as error:
-        raise SourceError(f"{path}: too large to be a photograph: {error}") from error
+        raise TooManyPixelsError(
+            f"{path}: expected at most {MAX_PIXELS // 10**6} million pixels, got many more; resample the "
+            "image"
+        ) from error
     except FileNotFoundError as error:
         raise SourceError(f"{path}: the image file is missing") from error
     # Libraries that put their own `open` in the place of Pillow's look for plugins that are not here.
@@ -100,10 +107,11 @@ def check_pixel_count(path: Path, width: int, height: int) -> None:
     """Refuse sizes that no camera of ours has.
 
     Raises:
-        SourceError: If the image has more than `MAX_PIXELS` pixels, or none.
+        TooManyPixelsError: If the image has more than `MAX_PIXELS` pixels.
+        SourceError: If it has none.
     """
     if not 0 < width * height <= MAX_PIXELS:
-        raise SourceError(
+        raise (TooManyPixelsError if width * height > MAX_PIXELS else SourceError)(
             f"{path}: expected between 1 and {MAX_PIXELS // 10**6} million pixels, got {width}x{height}; "
             "resample the image"
         )

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from tests.services.api.hostile.requests import JSON, OPENAI, Case
+from tests.services.api.hostile.requests import JSON, Case
 
 NOT_FOUND, PLAIN, INVALID = "not-found", "about:blank", "invalid-request"
 #: What stands where an id should, percent-encoded as a client would.
@@ -113,11 +113,7 @@ TOOLS = ("__import__", "os.system", "size%2f..%2f..", "SIZE", "size%00", "@tool"
 
 def cases() -> Iterator[Case]:
     """Yield the cases of this file."""
-    for what, path in PATHS.items():
-        for name, given in IDS.items():
-            # Percent-encoded slashes are slashes to the routes: no route has so many.
-            kind = PLAIN if "%2f" in given else NOT_FOUND
-            yield Case(f"{what}'s id: {name}", 404, kind, path=path.format(given))
+    yield from _ids()
     for given in ("@theirs@", "up_" + "0" * 32):
         yield Case(f"upload {given}", 404, NOT_FOUND, path=f"/v1/uploads/{given}")
     for method in ("GET", "DELETE"):
@@ -125,20 +121,29 @@ def cases() -> Iterator[Case]:
             path = f"/v1/{kind}/xx_00000000"
             yield Case(f"{method} of {kind} that are not there", 404, NOT_FOUND, method, path)
     for given in ARTIFACTS:
-        yield Case(
-            f"artifact {given!r}", 404, NOT_FOUND, path=f"/v1/scenes/@scene@/artifacts/{given}"
-        )
+        yield Case(f"artifact {given!r}", 404, NOT_FOUND, path=f"/v1/scenes/@scene@/artifacts/{given}")
     for given in UNKNOWN:
         yield Case(f"path {given!r}", 404, PLAIN, path=given)
     for given in QUERIES:
         yield Case(f"query {given[:30]!r}", 422, INVALID, path=f"/v1/questions?{given}")
     for method, path in METHODS:
-        kind = PLAIN
-        yield Case(f"method {method[:20]} {path}", 405, kind, method, path)
+        yield Case(f"method {method[:20]} {path}", 405, PLAIN, method, path)
+    yield from _unknown_experts()
+    yield from CALL_CASES
+
+
+def _ids() -> Iterator[Case]:
+    for what, path in PATHS.items():
+        for name, given in IDS.items():
+            # Percent-encoded slashes are slashes to the routes: no route has so many.
+            kind = PLAIN if "%2f" in given else NOT_FOUND
+            yield Case(f"{what}'s id: {name}", 404, kind, path=path.format(given))
+
+
+def _unknown_experts() -> Iterator[Case]:
     for name in TOOLS:
         kind = PLAIN if "%2f" in name else NOT_FOUND
         yield Case(f"expert {name[:20]!r}", 404, kind, "POST", f"/v1/tools/{name}", JSON, b"{}")
-    yield from CALL_CASES
 
 
 def _call(name: str, tool: str, status: int, kind: str, arguments: object, **fields: object) -> Case:
@@ -183,15 +188,35 @@ CALL_CASES = (
     _call("no argument", "crop", 422, ARGUMENT, {}),
     _call("arguments that are a list", "size", 422, INVALID, []),
     _call("arguments that are text", "size", 422, INVALID, "sofa"),
-    _call("a number that is text", "crop", 422, ARGUMENT, {"frame": "$frame/0", "xyxy_px": ["0", "a", None, {}]}),
-    _call("a box beyond numbers", "crop", 422, ARGUMENT, {"frame": "$frame/0", "xyxy_px": [0, 0, 1e308, -1e308]}),
-    _call("a call within that nobody knows", "depth_agreement", 422, ARGUMENT, {"of": ["sofa"], "frame": "$frame/0", "estimated": {"tool": "os.system", "arguments": {"command": "id"}}}),
+    _call(
+        "a number that is text", "crop", 422, ARGUMENT, {"frame": "$frame/0", "xyxy_px": ["0", "a", None, {}]}
+    ),
+    _call(
+        "a box beyond numbers", "crop", 422, ARGUMENT, {"frame": "$frame/0", "xyxy_px": [0, 0, 1e308, -1e308]}
+    ),
+    _call(
+        "a call within that nobody knows",
+        "depth_agreement",
+        422,
+        ARGUMENT,
+        {
+            "of": ["sofa"],
+            "frame": "$frame/0",
+            "estimated": {"tool": "os.system", "arguments": {"command": "id"}},
+        },
+    ),
     _call("calls in calls, 40 deep", "depth_agreement", 422, ARGUMENT, _deep(20)),
     _call("an expert that takes recordings", "mesh", 422, INVALID, {"frames": "/etc/passwd"}),
     _call("an expert without a scene", "size", 422, ARGUMENT, {"of": "sofa"}, scene=...),
     _call("a scene that is not there", "size", 404, NOT_FOUND, {"of": "sofa"}, scene="sc_" + "0" * 32),
     _call("a scene that is a path", "size", 422, INVALID, {"of": "sofa"}, scene="/etc"),
-    _call("a picture of 10^12 pixels", "novel_view.frame", 422, ARGUMENT, {"position_m": [0, 0, 1], "looking_at_m": [1, 0, 1], "width_px": 10**6, "height_px": 10**6}),
+    _call(
+        "a picture of 10^12 pixels",
+        "novel_view.frame",
+        422,
+        ARGUMENT,
+        {"position_m": [0, 0, 1], "looking_at_m": [1, 0, 1], "width_px": 10**6, "height_px": 10**6},
+    ),
     _call("a plan of 10^9 pixels a side", "top_down", 422, ARGUMENT, {"size_px": 10**9}),
     Case("chat: a method that is not there", 405, PLAIN, "PUT", "/v1/chat/completions"),
 )

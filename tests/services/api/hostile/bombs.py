@@ -90,7 +90,17 @@ def webp_claiming(width: int, height: int) -> bytes:
 
 def tiff_claiming(width: int, height: int) -> bytes:
     """Return a TIFF of which only the header is large."""
-    entries = [(256, width), (257, height), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, height), (279, 1)]
+    entries = [
+        (256, width),
+        (257, height),
+        (258, 8),
+        (259, 1),
+        (262, 1),
+        (273, 8),
+        (277, 1),
+        (278, height),
+        (279, 1),
+    ]
     directory = struct.pack("<H", len(entries))
     directory += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
     return b"II*\0" + struct.pack("<I", 8) + directory + bytes(4)

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 from collections.abc import Callable
+from functools import cache
 
 from PIL import Image
 
@@ -19,7 +20,9 @@ INVALID = f"{OPENAI}invalid_request_error"
 def _chat(name: str, kind: str = INVALID, status: int = 400, **fields: object) -> Case:
     told = {"model": MODEL, "messages": [{"role": "user", "content": "How far is the sofa?"}]} | fields
     body = json.dumps({key: value for key, value in told.items() if value is not ...})
-    return Case(f"chat: {name}", status, OPENAI + kind.removeprefix(OPENAI), "POST", CHAT, JSON, body.encode())
+    return Case(
+        f"chat: {name}", status, OPENAI + kind.removeprefix(OPENAI), "POST", CHAT, JSON, body.encode()
+    )
 
 
 def _said(name: str, kind: str, *parts: object) -> Case:
@@ -37,6 +40,7 @@ def data_url(content: bytes, kind: str = "image/png") -> str:
 
 
 def _bomb(name: str, kind: str, make: Callable[[], bytes]) -> Case:
+    @cache
     def body() -> bytes:
         part = {"type": "image_url", "image_url": {"url": data_url(make())}}
         asked = {"role": "user", "content": [part, {"type": "text", "text": "how far?"}]}
@@ -88,8 +92,16 @@ CASES = (
     _chat("nobody asks", messages=[{"role": "system", "content": "You obey."}]),
     _chat("content that is a number", messages=[{"role": "user", "content": 5}]),
     _chat("4097 parts", messages=[{"role": "user", "content": [{"type": "text"}] * 4097}]),
-    _chat("a question of 8001 characters", "string_above_max_length", messages=[{"role": "user", "content": "a" * 8001}]),
-    _chat("a question of 200000 characters", "string_above_max_length", messages=[{"role": "user", "content": "how " * 50_000}]),
+    _chat(
+        "a question of 8001 characters",
+        "string_above_max_length",
+        messages=[{"role": "user", "content": "a" * 8001}],
+    ),
+    _chat(
+        "a question of 200000 characters",
+        "string_above_max_length",
+        messages=[{"role": "user", "content": "how " * 50_000}],
+    ),
     _chat("n of 17", n=17),
     _chat("n of 0", n=0),
     _chat("n beyond integers", n=10**200),
@@ -103,14 +115,35 @@ CASES = (
     _chat("an unknown field for the service", spatial={"scene": "@scene@", "path": "/etc/passwd"}),
     _chat("27 options", spatial={"scene": "@scene@", "options": ["a"] * 27}),
     _chat("a region in no way", spatial={"scene": "@scene@", "regions": [{"frame": -1}]}),
-    _chat("a priority of a key that may not", "insufficient_permissions", 403, spatial={"scene": "@scene@", "priority": 100}),
-    _said("a part that is a file", "unsupported_content", {"type": "file", "file": {"file_id": "/etc/passwd"}}),
-    _said("a part that is sound", "unsupported_content", {"type": "input_audio", "input_audio": {"data": "AAAA"}}),
+    _chat(
+        "a priority of a key that may not",
+        "insufficient_permissions",
+        403,
+        spatial={"scene": "@scene@", "priority": 100},
+    ),
+    _said(
+        "a part that is a file", "unsupported_content", {"type": "file", "file": {"file_id": "/etc/passwd"}}
+    ),
+    _said(
+        "a part that is sound",
+        "unsupported_content",
+        {"type": "input_audio", "input_audio": {"data": "AAAA"}},
+    ),
     _said("a part without a type", INVALID, {"text": "how far?"}),
     _said("a picture that is missing", INVALID, {"type": "image_url"}, {"type": "text", "text": "how far?"}),
     _said("a picture that is a number", INVALID, {"type": "image_url", "image_url": 7}),
-    _said("a video from elsewhere", "invalid_image_url", {"type": "video_url", "video_url": {"url": "http://169.254.169.254/a.mp4"}}, {"type": "text", "text": "how far?"}),
-    _said("frames that are files", "invalid_image_url", {"type": "video", "video": ["file:///etc/passwd"]}, {"type": "text", "text": "how far?"}),
+    _said(
+        "a video from elsewhere",
+        "invalid_image_url",
+        {"type": "video_url", "video_url": {"url": "http://169.254.169.254/a.mp4"}},
+        {"type": "text", "text": "how far?"},
+    ),
+    _said(
+        "frames that are files",
+        "invalid_image_url",
+        {"type": "video", "video": ["file:///etc/passwd"]},
+        {"type": "text", "text": "how far?"},
+    ),
     *(_shown(f"a picture at {url[:40]!r}", "invalid_image_url", url) for url in ELSEWHERE),
     _shown("base64 that is none", "invalid_base64", "data:image/png;base64,!!!!"),
     _shown("base64 of nothing", "image_parse_error", "data:image/png;base64,"),
@@ -129,7 +162,26 @@ CASES = (
     _bomb("a JPEG of 12 GB", "image_too_large", lambda: jpeg_claiming(65_500, 65_500)),
     _bomb("a WebP of 800 MB", "image_too_large", lambda: webp_claiming(16_383, 16_383)),
     Case("chat: a model that is not there", 404, f"{OPENAI}model_not_found", path="/v1/models/gpt-4o"),
-    Case("chat: a model's id that leads upwards", 404, f"{OPENAI}model_not_found", path="/v1/models/..%2f..%2fetc%2fpasswd"),
-    Case("chat: no key", 401, f"{OPENAI}invalid_api_key", "POST", CHAT, {"Authorization": "Basic x"} | JSON, b"{}"),
-    Case("chat: a key that is none", 401, f"{OPENAI}invalid_api_key", path="/v1/models", headers={"Authorization": "Bearer sk-0"}),
+    Case(
+        "chat: a model's id that leads upwards",
+        404,
+        f"{OPENAI}model_not_found",
+        path="/v1/models/..%2f..%2fetc%2fpasswd",
+    ),
+    Case(
+        "chat: no key",
+        401,
+        f"{OPENAI}invalid_api_key",
+        "POST",
+        CHAT,
+        {"Authorization": "Basic x"} | JSON,
+        b"{}",
+    ),
+    Case(
+        "chat: a key that is none",
+        401,
+        f"{OPENAI}invalid_api_key",
+        path="/v1/models",
+        headers={"Authorization": "Bearer sk-0"},
+    ),
 )

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Iterator
 
-from tests.services.api.hostile.requests import JSON, OPENAI, Case
+from tests.services.api.hostile.requests import JSON, Case
 from tests.services.api.hostile.server import HEADER_BYTES, REQUEST_BYTES
 
 BAD, MISDIRECTED, HEADERS = "bad-request", "misdirected", "headers-too-large"
@@ -35,7 +35,11 @@ RAW_CASES = (
     _raw("a length in hex", POST + b"Content-Length: 0x5\r\n\r\nhello"),
     _raw("a length in other digits", POST + "Content-Length: ٥\r\n\r\nhello".encode()),
     _raw("a length of 400 digits", POST + b"Content-Length: " + b"9" * 400 + b"\r\n\r\n"),
-    _raw("a length and chunks", POST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n"),
+    _raw(
+        "a length and chunks",
+        POST
+        + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n",
+    ),
     _raw("chunks twice", POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     _raw("chunks that are not quite", POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
     _raw("gzip as transfer encoding", POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
@@ -51,18 +55,89 @@ RAW_CASES = (
     _raw("a bare carriage return in a header", b"GET / HTTP/1.1\r\n" + KEY + b"X: a\rY: b\r\n\r\n"),
     _raw("a header without end", b"GET / HTTP/1.1\r\n" + KEY + b"X: ", b"x" * 5 * HEADER_BYTES),
     _raw("a path without end", b"GET /", b"x" * 5 * HEADER_BYTES),
-    _raw("chunks of more than it takes", POST + b"Transfer-Encoding: chunked\r\n\r\n", b"%x\r\n" % (REQUEST_BYTES + 1) + b" " * (REQUEST_BYTES + 1) + b"\r\n0\r\n\r\n", status=413, kind="too-large"),
-    _raw("a length of a terabyte", POST + b"Content-Length: 1099511627776\r\n\r\n", status=413, kind="too-large"),
-    _raw("a length of a terabyte that waits to be asked", POST + b"Expect: 100-continue\r\nContent-Length: 1099511627776\r\n\r\n", status=413, kind="too-large"),
+    _raw(
+        "chunks of more than it takes",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n",
+        b"%x\r\n" % (REQUEST_BYTES + 1) + b" " * (REQUEST_BYTES + 1) + b"\r\n0\r\n\r\n",
+        status=413,
+        kind="too-large",
+    ),
+    _raw(
+        "a length of a terabyte",
+        POST + b"Content-Length: 1099511627776\r\n\r\n",
+        status=413,
+        kind="too-large",
+    ),
+    _raw(
+        "a length of a terabyte that waits to be asked",
+        POST + b"Expect: 100-continue\r\nContent-Length: 1099511627776\r\n\r\n",
+        status=413,
+        kind="too-large",
+    ),
     _raw("HTTP/1.0 without a host", b"GET /v1/questions HTTP/1.0\r\n\r\n", status=421, kind=MISDIRECTED),
-    _raw("HTTP/1.0 and an unknown path", b"GET /nothing HTTP/1.0\r\n" + KEY + b"\r\n", status=404, kind="about:blank"),
-    _raw("HTTP/1.0 and a question of nothing", b"POST /v1/questions HTTP/1.0\r\n" + KEY + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", status=422, kind="invalid-request"),
-    _raw("an absolute address", b"GET http://169.254.169.254/latest HTTP/1.1\r\n" + KEY + b"\r\n", status=404, kind="about:blank"),
-    _raw("an upgrade", b"GET /v1/nothing HTTP/1.1\r\n" + KEY + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAA\r\n\r\n", status=404, kind="about:blank"),
-    _raw("a body that stands still", POST + b"Content-Length: 100\r\n\r\n{", status=408, kind="timed-out", waits=True),
-    _raw("chunks that stand still", POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", status=408, kind="timed-out", waits=True),
-    _raw("a scene that stands still", b"POST /v1/scenes HTTP/1.1\r\n" + KEY + b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 1000\r\n\r\n--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a.png\"\r\n\r\n\x89PNG", status=408, kind="timed-out", waits=True),
-    _raw("a piece that stands still", b"PATCH /v1/uploads/@upload@ HTTP/1.1\r\n" + KEY + b"Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\nContent-Length: 10\r\n\r\n", status=408, kind="timed-out", waits=True),
+    _raw(
+        "HTTP/1.0 and an unknown path",
+        b"GET /nothing HTTP/1.0\r\n" + KEY + b"\r\n",
+        status=404,
+        kind="about:blank",
+    ),
+    _raw(
+        "HTTP/1.0 and a question of nothing",
+        b"POST /v1/questions HTTP/1.0\r\n"
+        + KEY
+        + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+        status=422,
+        kind="invalid-request",
+    ),
+    _raw(
+        "an absolute address",
+        b"GET http://169.254.169.254/latest HTTP/1.1\r\n" + KEY + b"\r\n",
+        status=404,
+        kind="about:blank",
+    ),
+    _raw(
+        "an upgrade",
+        b"GET /v1/nothing HTTP/1.1\r\n"
+        + KEY
+        + b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+        + b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAA\r\n\r\n",
+        status=404,
+        kind="about:blank",
+    ),
+    _raw(
+        "a body that stands still",
+        POST + b"Content-Length: 100\r\n\r\n{",
+        status=408,
+        kind="timed-out",
+        waits=True,
+    ),
+    _raw(
+        "chunks that stand still",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+        status=408,
+        kind="timed-out",
+        waits=True,
+    ),
+    _raw(
+        "a scene that stands still",
+        b"POST /v1/scenes HTTP/1.1\r\n"
+        + KEY
+        + b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 1000\r\n\r\n--x\r\n"
+        + b'Content-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n\x89PNG',
+        status=408,
+        kind="timed-out",
+        waits=True,
+    ),
+    _raw(
+        "a piece that stands still",
+        b"PATCH /v1/uploads/@upload@ HTTP/1.1\r\n"
+        + KEY
+        + b"Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Length: 10\r\n"
+        + b"Content-Type: application/offset+octet-stream\r\n\r\n",
+        status=408,
+        kind="timed-out",
+        waits=True,
+    ),
 )
 HOSTS = (
     "evil.example",
@@ -70,6 +145,8 @@ HOSTS = (
     "localhost.evil.example:80",
     "evil.example/localhost",
     "localhost@evil.example",
+    "localhost:x@evil.example",
+    "localhost:80:80",
     "[::2]",
     "[::1",
     "0.0.0.0",
@@ -97,12 +174,20 @@ KEYS = (
 )
 
 
-def _header(name: str, status: int, kind: str, headers: dict[str, str] | tuple[tuple[str, str], ...], path: str = "/v1/questions", method: str = "GET", body: bytes = b"") -> Case:
+def _header(
+    name: str,
+    status: int,
+    kind: str,
+    headers: dict[str, str] | tuple[tuple[str, str], ...],
+    path: str = "/v1/questions",
+    method: str = "GET",
+    body: bytes = b"",
+) -> Case:
     return Case(f"header: {name}", status, kind, method, path, headers, body)
 
 
 PICTURE, EVENTS = "/v1/questions/@question@/picture.png", "/v1/questions/@question@/events"
-FRAME = "/v1/scenes/@scan@/artifacts/scene.json"
+ARTIFACT = "/v1/scenes/@scan@/artifacts/scene.json"
 ASK = {"method": "POST", "body": ASKED}
 INVALID = "invalid-request"
 VALUE_CASES = (
@@ -114,16 +199,44 @@ VALUE_CASES = (
     _header("a path of 9000 bytes", 431, HEADERS, {}, "/v1/scenes/" + "y" * 9000),
     *(
         _header(f"Last-Event-ID {given[:20]!r}", 400, BAD, {"Last-Event-ID": given}, EVENTS)
-        for given in ("0", "1", "1.2.3", "-1.1", "1.-1", "a.b", "1.1'--", "9" * 300 + ".1", "1.1;2", "0.0", "\u0661.\u0661")
+        for given in (
+            "0",
+            "1",
+            "1.2.3",
+            "-1.1",
+            "1.-1",
+            "a.b",
+            "1.1'--",
+            "9" * 300 + ".1",
+            "1.1;2",
+            "0.0",
+            "\u0661.\u0661",
+        )
     ),
     *(
         _header(f"Idempotency-Key {given[:20]!r}", 422, INVALID, {"Idempotency-Key": given} | JSON, **ASK)
         for given in ("", "a b", "x" * 256, "k\u00e9y", "a\tb")
     ),
-    _header("Idempotency-Key of 256 letters for a scene", 422, INVALID, {"Idempotency-Key": "x" * 256} | JSON, "/v1/scenes", "POST", b'{"sample": "living_room"}'),
+    _header(
+        "Idempotency-Key of 256 letters for a scene",
+        422,
+        INVALID,
+        {"Idempotency-Key": "x" * 256} | JSON,
+        "/v1/scenes",
+        "POST",
+        b'{"sample": "living_room"}',
+    ),
     *(
-        _header(f"Range {given!r}", status, "about:blank", {"Range": given}, FRAME)
-        for given, status in (("bytes=99999999-", 416), ("bytes=5-1", 400), ("bytes=-", 400), ("bytes=a-b", 400), ("lines=0-1", 400), ("bytes=" + "9" * 500 + "-", 416))
+        _header(f"Range {given[:20]!r} of {name}", status, "about:blank", {"Range": given}, path)
+        for name, path in (("a picture", PICTURE), ("a scene", ARTIFACT))
+        for given, status in (
+            ("bytes=99999999-", 416),
+            ("bytes=5-1", 400),
+            ("bytes=-", 400),
+            ("bytes=a-b", 400),
+            ("lines=0-1", 400),
+            ("bytes=" + "9" * 500 + "-", 416),
+        )
     ),
     *(
         _header(f"Content-Encoding {given}", 415, "media-type", {"Content-Encoding": given} | JSON, **ASK)

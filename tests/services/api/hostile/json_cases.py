@@ -30,6 +30,7 @@ NO_JSON: dict[str, bytes] = {
     "UTF-16": '{"question": "how far?"}'.encode("utf-16"),
     "two documents": b'{"question": "a"} {"question": "b"}',
     "a comment": b'{"question": /* */ "a"}',
+    "a name twice": b'{"question": "how far?", "scene": "@scene@", "scene": "@photos@"}',
 }
 #: JSON that is not what any of these routes takes.
 WRONG: dict[str, bytes] = {
@@ -132,11 +133,12 @@ QUESTION_CASES = (
         **_region(mask={"size": [20_000, 20_000], "counts": [400_000_000]}),
     ),
     _asked("a mask whose runs are too long", 422, INVALID, **_region(mask={"size": [2, 2], "counts": [5]})),
+    _asked("a mask with a negative run", 422, INVALID, **_region(mask={"size": [2, 2], "counts": [-4, 8]})),
     _asked(
-        "a mask with a negative run", 422, INVALID, **_region(mask={"size": [2, 2], "counts": [-4, 8]})
-    ),
-    _asked(
-        "a mask with runs beyond integers", 422, INVALID, **_region(mask={"size": [2, 2], "counts": [10**250]})
+        "a mask with runs beyond integers",
+        422,
+        INVALID,
+        **_region(mask={"size": [2, 2], "counts": [10**250]}),
     ),
     _asked("a label of 61 characters", 422, INVALID, **_region(point_px=[1, 1], label="x" * 61)),
     _asked("a URL beside it", 422, INVALID, url="http://169.254.169.254/"),
@@ -183,8 +185,32 @@ SCENE_CASES = tuple(
 #: Types of content that only look like JSON.
 TYPE_CASES = (
     Case("no type", 415, "media-type", "POST", QUESTIONS, {}, b'{"question": "how far?"}'),
-    Case("a type of 2000 characters", 415, "media-type", "POST", QUESTIONS, {"Content-Type": "a/" + "b" * 2000}, b"{}"),
+    Case(
+        "a type of 2000 characters",
+        415,
+        "media-type",
+        "POST",
+        QUESTIONS,
+        {"Content-Type": "a/" + "b" * 2000},
+        b"{}",
+    ),
     Case("a type that is none", 415, "media-type", "POST", SCENES, {"Content-Type": "\\"}, b"{}"),
-    Case("JSON as an upload", 415, "media-type", "PATCH", "/v1/uploads/@upload@", {"Tus-Resumable": "1.0.0", "Upload-Offset": "0"} | JSON, b"{}"),
-    Case("a picture alone", 415, "media-type", "POST", SCENES, {"Content-Type": "image/png"}, b"\x89PNG\r\n\x1a\n"),
+    Case(
+        "JSON as an upload",
+        415,
+        "media-type",
+        "PATCH",
+        "/v1/uploads/@upload@",
+        {"Tus-Resumable": "1.0.0", "Upload-Offset": "0"} | JSON,
+        b"{}",
+    ),
+    Case(
+        "a picture alone",
+        415,
+        "media-type",
+        "POST",
+        SCENES,
+        {"Content-Type": "image/png"},
+        b"\x89PNG\r\n\x1a\n",
+    ),
 )

@@ -33,7 +33,6 @@ class Case:
         body: The body, or what makes it: bombs are made when they are sent.
         pieces: The whole request instead, in pieces.
         waits: Whether the server is meant to wait before it answers.
-        fault: What the service still does wrong here.
     """
 
     name: str
@@ -45,7 +44,6 @@ class Case:
     body: bytes | Callable[[], bytes] = b""
     pieces: tuple[bytes, ...] = ()
     waits: bool = False
-    fault: str = ""
 
     def written(self, known: Mapping[str, str]) -> list[bytes]:
         """Return what is sent."""

@@ -25,15 +25,31 @@ BEGUN: dict[str, tuple[int, str, dict[str, str]]] = {
     "metadata that is no UTF-8": (400, BAD, {"Upload-Length": "5", "Upload-Metadata": "filename //79"}),
     "metadata of 5000 bytes": (422, INVALID, {"Upload-Length": "5", "Upload-Metadata": "a " + "A" * 5000}),
     # ../../etc/passwd
-    "a name that leads upwards": (422, "upload", {"Upload-Length": "5", "Upload-Metadata": "filename Li4vLi4vZXRjL3Bhc3N3ZA=="}),
+    "a name that leads upwards": (
+        422,
+        "upload",
+        {"Upload-Length": "5", "Upload-Metadata": "filename Li4vLi4vZXRjL3Bhc3N3ZA=="},
+    ),
     # /etc/passwd
-    "a name that is absolute": (422, "upload", {"Upload-Length": "5", "Upload-Metadata": "filename L2V0Yy9wYXNzd2Q="}),
+    "a name that is absolute": (
+        422,
+        "upload",
+        {"Upload-Length": "5", "Upload-Metadata": "filename L2V0Yy9wYXNzd2Q="},
+    ),
     # C:\a.zip
-    "a name with a drive": (422, "upload", {"Upload-Length": "5", "Upload-Metadata": "filename QzpcYS56aXA="}),
+    "a name with a drive": (
+        422,
+        "upload",
+        {"Upload-Length": "5", "Upload-Metadata": "filename QzpcYS56aXA="},
+    ),
     # a\0b
     "a name with NUL": (422, "upload", {"Upload-Length": "5", "Upload-Metadata": "filename YQBi"}),
     # .hidden
-    "a name that is hidden": (422, "upload", {"Upload-Length": "5", "Upload-Metadata": "filename LmhpZGRlbg=="}),
+    "a name that is hidden": (
+        422,
+        "upload",
+        {"Upload-Length": "5", "Upload-Metadata": "filename LmhpZGRlbg=="},
+    ),
     "an empty name": (422, "upload", {"Upload-Length": "5", "Upload-Metadata": "filename"}),
 }
 #: Pieces of an upload of 10 bytes of which none is there.
