@@ -42,7 +42,9 @@ def measuring_key(record: SceneRecord) -> str:
     return f"measure {record.id}"
 
 
-async def measure(agent: SpatialAgent, record: SceneRecord, files: SceneFiles) -> Mapping[str, Json]:
+async def measure(
+    agent: SpatialAgent, record: SceneRecord, files: SceneFiles, folders: Sequence[Path] = ()
+) -> Mapping[str, Json]:
     """Measure a scene, write what others look at, and remember what it is.
 
     A source in which nothing can be measured is ready all the same: models can look at its frames.
@@ -51,6 +53,7 @@ async def measure(agent: SpatialAgent, record: SceneRecord, files: SceneFiles) -
         agent: Measures it.
         record: The scene.
         files: Knows where its files are.
+        folders: Folders of this server besides, which nothing that is remembered may name.
 
     Returns:
         Its facts: ``kind``, ``frames``, ``measurable``, and for what could be measured ``objects``,
@@ -61,14 +64,15 @@ async def measure(agent: SpatialAgent, record: SceneRecord, files: SceneFiles) -
         ToolError: If it cannot be measured.
     """
     source = files.source(record)
+    unnamed = (source, files.root, *folders)
     await _change(files, record, state="measuring")
     try:
         found = await _measured(agent, source, files.artifacts_folder(record))
     except Exception as error:
-        problem = without_folders(problem_of(error), (source, files.root))
+        problem = without_folders(problem_of(error), unnamed)
         await _change(files, record, state="failed", problem=problem)
         raise
-    facts = {**record.facts, **without_folders(found, (source, files.root))}
+    facts = {**record.facts, **without_folders(found, unnamed)}
     await _change(files, record, state="ready", facts=facts, problem=None)
     return facts
 

@@ -98,7 +98,7 @@ class AgentRuns:
 
     async def _measure(self, scene: SceneRecord) -> Done:
         agent = await self._agent(scene.profile)
-        return Done(await measure(agent, scene, self._scenes))
+        return Done(await measure(agent, scene, self._scenes, self._folders))
 
     async def _ask(self, job: Job, scene: SceneRecord, tell: Tell) -> Done:
         asked = QuestionJob.model_validate(job.new.request)
