@@ -62,7 +62,8 @@ async def spend(service: Service, caller: Caller, amount: int = 1) -> None:
     most = caller.key.allowance.questions_per_day
     if not await asyncio.to_thread(service.store.usage.spend, caller.key.id, day, amount, most):
         raise QuotaError(
-            f"this key may ask {most} questions a day (UTC), and has; ask tomorrow, or for a larger quota",
+            f"this key may ask {most} questions a day (UTC), scenes and calls of experts included, and has; "
+            "ask tomorrow, or for a larger quota",
             retry_after_s=DAY_S - now % DAY_S,
         )
 

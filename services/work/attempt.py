@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from spatial_agent.services.api.event_json import ANSWER
 from spatial_agent.services.store.errors import StoreUnavailableError
@@ -208,7 +208,7 @@ class Attempt:
             return "lost"
         feed.publish(last)
         feed.end(ended)
-        return ended.state
+        return cast(Final, ended.state)
 
     async def _write_down(
         self, telling: Telling, ending: _Ending, waiting: list[JobEvent]

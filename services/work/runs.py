@@ -131,4 +131,5 @@ class AgentRuns:
         return session.exchanges[-MOST_EXCHANGES:]
 
     async def _agent(self, profile: str | None) -> SpatialAgent:
-        return self._agents.opened(profile) or await asyncio.to_thread(self._agents.get, profile)
+        opened = self._agents.opened(profile)
+        return opened if opened is not None else await asyncio.to_thread(self._agents.get, profile)

@@ -148,6 +148,8 @@ class TestWhatAKeyMayUse:
         answers = [curious.ask(question=f"how far? {number}") for number in range(3)]
         assert [answer.status_code for answer in answers] == [200, 200, 429]
         assert name_of(answers[-1]) == "quota"
+        # Uploading and calling count, too: who has asked less than that is told why.
+        assert "scenes and calls of experts" in answers[-1].json()["detail"]
         assert 0 < int(answers[-1].headers["retry-after"]) <= 86_401
 
     def test_repeating_a_request_uses_nothing(self, api: Prepared) -> None:
