@@ -188,7 +188,6 @@ def _header(
 
 PICTURE, EVENTS = "/v1/questions/@question@/picture.png", "/v1/questions/@question@/events"
 ARTIFACT = "/v1/scenes/@scan@/artifacts/scene.json"
-ASK = {"method": "POST", "body": ASKED}
 INVALID = "invalid-request"
 VALUE_CASES = (
     _header("one of 9000 bytes", 431, HEADERS, {"X-Long": "x" * 9000}),
@@ -214,7 +213,14 @@ VALUE_CASES = (
         )
     ),
     *(
-        _header(f"Idempotency-Key {given[:20]!r}", 422, INVALID, {"Idempotency-Key": given} | JSON, **ASK)
+        _header(
+            f"Idempotency-Key {given[:20]!r}",
+            422,
+            INVALID,
+            {"Idempotency-Key": given} | JSON,
+            method="POST",
+            body=ASKED,
+        )
         for given in ("", "a b", "x" * 256, "k\u00e9y", "a\tb")
     ),
     _header(
@@ -239,7 +245,14 @@ VALUE_CASES = (
         )
     ),
     *(
-        _header(f"Content-Encoding {given}", 415, "media-type", {"Content-Encoding": given} | JSON, **ASK)
+        _header(
+            f"Content-Encoding {given}",
+            415,
+            "media-type",
+            {"Content-Encoding": given} | JSON,
+            method="POST",
+            body=ASKED,
+        )
         for given in ("gzip", "br", "zstd", "deflate, gzip", "identity, gzip", "x")
     ),
 )
