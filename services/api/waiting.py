@@ -11,6 +11,8 @@ from spatial_agent.services.store.records import Job
 from spatial_agent.tools.errors import StoppedError
 
 Item = TypeVar("Item")
+#: Seconds in which streams tell what has happened by the end of the service.
+LAST_S = 1.0
 
 
 async def wait_for(service: Service, request: Request, job: Job, seconds: float) -> Job:
@@ -38,8 +40,8 @@ async def wait_for(service: Service, request: Request, job: Job, seconds: float)
 
 
 async def until_leaving(items: AsyncIterator[Item], leaving: asyncio.Event) -> AsyncGenerator[Item]:
-    """Yield items until they end, or until the service comes to its end."""
-    ending: asyncio.Future[Any] = asyncio.ensure_future(leaving.wait())
+    """Yield items until they end, or until just after the service came to its end."""
+    ending: asyncio.Future[Any] = asyncio.ensure_future(_over(leaving))
     try:
         while True:
             step: asyncio.Future[Any] = asyncio.ensure_future(_next(items))
@@ -59,6 +61,11 @@ async def until_leaving(items: AsyncIterator[Item], leaving: asyncio.Event) -> A
         await _cancelled(ending)
         if isinstance(items, AsyncGenerator):
             await items.aclose()
+
+
+async def _over(leaving: asyncio.Event) -> None:
+    await leaving.wait()
+    await asyncio.sleep(LAST_S)
 
 
 async def _next(items: AsyncIterator[Item]) -> Item:

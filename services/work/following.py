@@ -84,7 +84,8 @@ class Following:
         if await self._job(tenant, job_id) is None:
             return
         with self.feeds.open(job_id) as feed:
-            while not self._closing.is_set():
+            # What has happened by the end is still told.
+            while not self._closing.is_set() or feed.after(place):
                 changed, floor = feed.changed, feed.floor
                 events = feed.after(place)
                 if events is None:

@@ -1,5 +1,6 @@
 """Chat completions over HTTP: what is asked becomes a job, what comes of it an ordinary completion."""
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -301,14 +302,17 @@ def test_whoever_leaves_cancels_the_question(chat: Chatting, stream: bool) -> No
     chat.oracle.begun.clear()
     chat.oracle.released.clear()
     before = len(chat.oracle.cancelled)
-    with httpx.Client(base_url=chat.url, timeout=httpx.Timeout(PATIENCE_S, read=0.3)) as leaving:
-        if stream:
-            with leaving.stream("POST", "/chat/completions", json=asking(chat, "wait for me")) as response:
-                assert response.status_code == 200
-                assert chat.oracle.begun.wait(PATIENCE_S)
-        else:
-            with pytest.raises(httpx.ReadTimeout):
-                leaving.post("/chat/completions", json=asking(chat, "wait for me") | {"stream": False})
+
+    async def leave() -> None:
+        async with httpx.AsyncClient(base_url=chat.url, timeout=PATIENCE_S) as leaving:
+            asked = asking(chat, "wait for me") | {"stream": stream}
+            request = asyncio.create_task(leaving.post("/chat/completions", json=asked))
+            assert await asyncio.to_thread(chat.oracle.begun.wait, PATIENCE_S)
+            request.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await request
+
+    asyncio.run(leave())
     until = time.monotonic() + PATIENCE_S
     while len(chat.oracle.cancelled) == before:
         assert time.monotonic() < until, "the question went on"

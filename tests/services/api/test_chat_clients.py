@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ langchain_openai = pytest.importorskip("langchain_openai")
 
 from spatial_agent.agent.answer import Answer  # noqa: E402 - only where the clients are
 from spatial_agent.tools.errors import NoSuchObjectError, ToolCrashedError  # noqa: E402
-from tests.services.api.chatting import Chatting, chatting, frame, pictures, words  # noqa: E402
+from tests.services.api.chatting import PATIENCE_S, Chatting, chatting, frame, pictures, words  # noqa: E402
 
 MODEL = "spatial-agent/recorded"
 #: The clients are loaded only where they are installed.
@@ -197,16 +198,18 @@ def test_an_error_on_the_way_of_a_stream_is_raised(chat: Chatting, client: Clien
 
 
 def test_leaving_a_stream_cancels_the_question(chat: Chatting, client: Client) -> None:
+    chat.oracle.begun.clear()
     chat.oracle.released.clear()
     before = len(chat.oracle.cancelled)
     asked = {"model": MODEL, "messages": asking("wait for me"), "extra_body": about(chat)}
     with client.chat.completions.create(**asked, stream=True) as stream:
         next(iter(stream))
-    for _ in range(1000):
-        if len(chat.oracle.cancelled) > before:
-            return
+        # A question that nobody has begun is cancelled in the queue.
+        assert chat.oracle.begun.wait(PATIENCE_S)
+    until = time.monotonic() + PATIENCE_S
+    while len(chat.oracle.cancelled) == before:
+        assert time.monotonic() < until, "the question went on"
         client.models.list()
-    raise AssertionError("the question went on")
 
 
 class TestLangChain:

@@ -1,7 +1,8 @@
+import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from spatial_agent.services.api import waiting
 from spatial_agent.services.api.server import ApiServer
 from tests.services.api.prepared import Prepared, prepared
 
@@ -124,7 +126,7 @@ class TestTheEndOfTheService:
             queued = api.ask("how far?", wait=None).json()["id"]
             arrived = counted(monkeypatch, api, "wait", "follow")
             following = pool.submit(events_of, api, running)
-            waiting = pool.submit(api.http.get, f"/v1/questions/{queued}", headers={"Prefer": "wait=60"})
+            awaited = pool.submit(api.http.get, f"/v1/questions/{queued}", headers={"Prefer": "wait=60"})
             assert arrived.acquire(timeout=10)
             assert arrived.acquire(timeout=10)
             servers[0].should_exit = True
@@ -135,10 +137,29 @@ class TestTheEndOfTheService:
             assert api.http.get("/healthz").json()["status"] == "ok"
             api.doing.released.set()
             assert following.result(20)[-1][1] == "answer"
-            assert (waiting.result(20).status_code, waiting.result().json()["state"]) == (200, "queued")
+            assert (awaited.result(20).status_code, awaited.result().json()["state"]) == (200, "queued")
         with prepared(tmp_path) as again:
             done = again.http.get(f"/v1/questions/{queued}", headers={"Prefer": "wait=20"}).json()
             assert (done["state"], done["attempts"]) == ("done", 1)
+
+    def test_what_has_happened_by_then_is_told_and_nothing_waited_for(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(waiting, "LAST_S", 0.05)
+
+        async def told() -> list[int]:
+            leaving = asyncio.Event()
+
+            async def items() -> AsyncIterator[int]:
+                yield 1
+                leaving.set()
+                await asyncio.sleep(0.001)
+                yield 2
+                await asyncio.Event().wait()
+
+            return [item async for item in waiting.until_leaving(items(), leaving)]
+
+        assert asyncio.run(told()) == [1, 2]
 
 
 def remembered_servers(monkeypatch: pytest.MonkeyPatch) -> list[ApiServer]:

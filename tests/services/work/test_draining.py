@@ -204,3 +204,18 @@ def test_whoever_follows_a_job_that_waits_is_sent_home(store: Store) -> None:
             assert await followed == []
 
     on_loop(test())
+
+
+def test_a_slow_follower_still_hears_how_a_job_ended(store: Store) -> None:
+    gated = Gated()
+
+    async def test() -> None:
+        async with working(store, Scripted(gated), workers=1) as desk:
+            job, _ = await desk.submit(new_job())
+            events = desk.follow(LOCAL_TENANT, job.id)
+            assert (await anext(events)).kind == "started"
+            gated.gate.set()
+            await desk.drain(PATIENCE_S)
+            assert [event.kind async for event in events] == ["answer"]
+
+    on_loop(test())
