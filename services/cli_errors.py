@@ -16,7 +16,6 @@ from spatial_agent.tools.errors import (
     SpatialAgentError,
 )
 
-
 #: What `pip` installs a missing package with.
 EXTRAS = {
     "alembic": "serve",

@@ -22,7 +22,16 @@ from spatial_agent.services.api.testing import serving
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-SHOWN = ("README.md", "Makefile", "pyproject.toml", "constraints.txt", "examples", "docs", "benchmarks", "deploy")
+SHOWN = (
+    "README.md",
+    "Makefile",
+    "pyproject.toml",
+    "constraints.txt",
+    "examples",
+    "docs",
+    "benchmarks",
+    "deploy",
+)
 FENCE = re.compile(r"^```([\w-]*)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 #: Shown to a reader who has no checkout yet; running them here would prove nothing.
 BEFORE_A_CHECKOUT = ("git clone ", "cd ")

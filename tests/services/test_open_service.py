@@ -26,7 +26,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 def test_a_scene_whose_server_died_before_it_was_handed_in_is_measured_once(service: Service) -> None:
-    async def swept() -> list[str]:
+    async def swept() -> list[bool]:
         record = await service.scenes.from_sample("local", "living_room")
         assert record.job is None
         states = []

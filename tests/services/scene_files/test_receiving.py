@@ -331,7 +331,7 @@ def test_where_folders_cannot_be_locked_only_old_ones_are_swept_away(
     monkeypatch.setattr(fcntl, "flock", refuse)
     left = files.root / "incoming" / "in_dead"
     left.mkdir(parents=True)
-    assert receive(files, {"a.png": picture()})
+    assert receive(files, {"a.png": picture()}).state == "queued"
     assert files.remove_stale(time.time() + 23 * 3600) == 0
     assert files.remove_stale(time.time() + 25 * 3600) == 1
     assert not left.exists()
