@@ -216,4 +216,5 @@ def crashing(
         (folder / "service.toml").write_text(config)
         here = Crashing(folder, nursery, model, instruments, way, Kept(folder / "kept", database))
         yield here
-        assert not here.errors()
+        wrong = here.errors()
+        assert not wrong, wrong
