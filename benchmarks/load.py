@@ -93,7 +93,8 @@ def cost_table(loads: Sequence[Load]) -> Table:
             memory = (load.rss_mb[0], load.rss_mb[len(load.rss_mb) // 2], load.rss_mb[-1])
             row += [", ".join(f"{held:.0f}" for held in memory)]
             row += [f"{statistics.median(load.queued):.0f}, {max(load.queued)}"]
-            row += [f"at most {GROWTH_MB:g} MB more: {verdict(load.grown_mb <= GROWTH_MB)}"]
+            goal = f"at most {GROWTH_MB:g} MB more: {verdict(load.grown_mb <= GROWTH_MB)}"
+            row.append("" if load.beside else goal)
         table.add_row(*row)
     return table
 

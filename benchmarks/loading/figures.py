@@ -57,8 +57,10 @@ class Load:
 
     @property
     def grown_mb(self) -> float:
-        """Memory at the end beyond that in the middle."""
-        return self.rss_mb[-1] - self.rss_mb[len(self.rss_mb) // 2] if self.rss_mb else 0.0
+        """Memory at the end beyond the middle; none where scenes come and go, of which some are kept."""
+        return (
+            self.rss_mb[-1] - self.rss_mb[len(self.rss_mb) // 2] if self.rss_mb and not self.beside else 0.0
+        )
 
 
 def p99(values: Sequence[float]) -> float:

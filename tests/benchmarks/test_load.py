@@ -96,6 +96,8 @@ def test_growth_is_from_the_middle_to_the_end(load: ModuleType, end_mb: float, s
     cells = row(load.cost_table([held]), "HTTP")
     assert cells[3:] == [f"100, 180, {end_mb:.0f}", "6, 7", f"at most 16 MB more: {said}"]
     assert load.Measured([held]).is_met == (said == "met")
+    held.beside = {"uploaded": 9}
+    assert row(load.cost_table([held]), "HTTP")[5] == ""
 
 
 REPLIES = [
