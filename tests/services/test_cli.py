@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -167,7 +168,7 @@ def test_an_interrupt_ends_the_run_and_leaves_nothing_half_written(scan: str, tm
     ) as process:
         # The trace appears when the run starts, which is before the scene is measured.
         while not list(tmp_path.rglob("*.jsonl")) and process.poll() is None:
-            pass
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=60)
 

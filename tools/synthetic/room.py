@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,7 @@ class SyntheticRoom:
             raise InvalidValueError("SyntheticRoom: every camera must stand inside the room")
 
     @classmethod
+    @cache
     def example(cls) -> "SyntheticRoom":
         """Return the living room that examples use: 5 m by 4 m with eight pieces of furniture."""
         place = SyntheticObject.placed

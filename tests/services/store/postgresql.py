@@ -23,6 +23,9 @@ OPTIONS = {
     "max_connections": "80",
 }
 
+#: What a cluster takes whose modules each make some dozens of databases.
+ROOM_BYTES = 4 * 2**30
+
 
 class PostgreSQL:
     """A cluster of databases that can be started and stopped.
@@ -71,6 +74,13 @@ class PostgreSQL:
         assert done.returncode == 0, done.stderr
 
 
+def in_memory() -> Path | None:
+    """Return a folder that is kept in memory, where there is one with room for the databases of all tests."""
+    folder = Path("/dev/shm")
+    has_room = folder.is_dir() and shutil.disk_usage(folder).free >= ROOM_BYTES
+    return folder if has_room else None
+
+
 @contextmanager
 def postgresql_cluster() -> Iterator[PostgreSQL]:
     """Make a cluster that does not run yet; skips the test where PostgreSQL is not installed."""
@@ -78,7 +88,7 @@ def postgresql_cluster() -> Iterator[PostgreSQL]:
     if not found:
         pytest.skip("PostgreSQL is not installed here (looked in /usr/lib/postgresql)")
     # The folders of tests belong to whoever runs them, and let no other user in.
-    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
+    folder = Path(tempfile.mkdtemp(prefix="postgresql-", dir=in_memory()))
     if os.geteuid() == 0:
         owner = pwd.getpwnam("postgres")
         os.chown(folder, owner.pw_uid, owner.pw_gid)
