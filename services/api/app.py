@@ -97,8 +97,9 @@ def create_app(service: Service) -> FastAPI:
 
 
 def _include_routers(app: FastAPI, service: Service) -> None:
-    routers = [health.open_router, health.router]
-    routers += [part.router for part in (scenes, uploads, questions, sessions, tools, chat)]
+    # Each is asked in turn whether a request is its own: what is asked most often comes first.
+    routers = [part.router for part in (questions, chat, scenes, sessions, tools, uploads)]
+    routers += [health.open_router, health.router]
     if service.config.web_page:
         routers.append(page.router)
     for router in routers:

@@ -28,6 +28,9 @@ def test_a_missing_package_is_named_with_what_installs_it(
         needs = any(part in module for part in (".store", ".api", ".mcp_server", ".open_service", ".work"))
         if needs:
             monkeypatch.delitem(sys.modules, module)
+    # A module that was loaded before would be found without a look at its package.
+    for module in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, package, None)
 
     with pytest.raises(SystemExit) as ended:

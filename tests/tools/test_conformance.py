@@ -257,15 +257,15 @@ def test_an_expert_slower_than_it_declares_is_found() -> None:
 
 def test_an_expert_larger_than_it_declares_is_found() -> None:
     @expert("test.large", resources=Resources(memory_gb=0.03))
-    def large(frame: Frame, pixels: int = 10_000_000) -> DepthMap:
-        """Use 40 MB.
+    def large(frame: Frame, pixels: int = 40_000_000) -> DepthMap:
+        """Use 160 MB.
 
         Args:
             frame: The picture.
             pixels: How many.
         """
-        if not 0 < pixels <= 10_000_000:
-            raise ToolArgumentError("pixels: expected 1 to 10 million")
+        if not 0 < pixels <= 40_000_000:
+            raise ToolArgumentError("pixels: expected 1 to 40 million")
         return DepthMap(np.ones((pixels, 1), np.float32))
 
     assert "GB of 0.03 GB" in wrong(large, {"pixels"})["it keeps to its time and memory"]
