@@ -183,7 +183,7 @@ class TestWhatIsToldOfAll:
                 mallory.request("GET", f"/v1/tools/made-up-{number}")
                 mallory.request("GET", f"/v1/models/made-up/{number}")
             lines.append(len(operator.request("GET", "/metrics").text.splitlines()))
-        # What was not there before gets a series at its first time (asking for the numbers, too), and no more.
+        # What was not there before gets a series at its first time (asking for numbers, too), and no more.
         assert lines[1] == lines[2]
 
     def test_openapi_and_health_tell_a_stranger_nothing_of_the_machine(
