@@ -157,6 +157,7 @@ def test_events_followed_over_a_restart_come_once_each_and_in_order(servers: Nur
         here.check([died])
 
 
+@pytest.mark.slow
 class TestUploads:
     def test_what_was_half_received_is_gone(self, servers: Nursery, tmp_path: Path) -> None:
         with crashing(servers, tmp_path, seed=3) as here, here.client() as client:
