@@ -228,6 +228,14 @@ class SpatialAgent:
         """
         return self._background.run(self._runs.work(self._scenes.name(source), work))
 
+    async def awork(
+        self, source: Source, work: Callable[[ToolRunner, LoadedScene], Awaitable[Result]]
+    ) -> Result:
+        """Do other work from any event loop; see `work`. Cancelling it stops it, the measuring included."""
+        return await asyncio.wrap_future(
+            self._background.submit(self._runs.work(self._scenes.name(source), work))
+        )
+
     def resume(self, run_id: str) -> Answer:
         """Finish a run that was interrupted, from its last checkpoint.
 

@@ -5,13 +5,12 @@ takes what another one measures, the call of that other one stands in its place,
 "arguments": {...}}``. A reference into another run, a file or an address means nothing here.
 """
 
-import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
-from threading import Event
-from typing import Any, TypeVar
+from typing import Any
 
 from PIL import Image
 
@@ -25,12 +24,10 @@ from spatial_agent.services.tools_here import installed_tools
 from spatial_agent.services.weights_here import WeightsHere
 from spatial_agent.tools.call_json import plain_json
 from spatial_agent.tools.contract import Json, ToolCall, ToolResult, ToolRunner
-from spatial_agent.tools.errors import StoppedError, ToolArgumentError, ToolUnavailableError
+from spatial_agent.tools.errors import ToolArgumentError, ToolUnavailableError
 from spatial_agent.tools.progress import Progress, listening
 from spatial_agent.tools.registry import Reference, Registry, Tool
 from spatial_agent.tools.scene import Detections, Frame, Measurement, Picture, SceneMap
-
-Result = TypeVar("Result")
 
 #: References that a call from outside may hold.
 REFERENCE = re.compile(r"\$(?:scene|frame/[0-9]{1,9})")
@@ -165,56 +162,8 @@ async def call_tool(
         result = await calls.run(tool, arguments)
         return _outcome(runner, result, time.perf_counter() - started)
 
-    return await work_on(agent, _NO_SCENE if source is None else source, work, progress=progress)
-
-
-async def work_on(
-    agent: SpatialAgent,
-    source: Source,
-    work: Callable[[ToolRunner, LoadedScene], Awaitable[Result]],
-    *,
-    progress: Progress | None = None,
-) -> Result:
-    """Do work on the scene of a source from any event loop; cancelling stops it, the measuring included.
-
-    Args:
-        agent: Measures the scene and has the runner; see `SpatialAgent.work`.
-        source: What the work is about.
-        work: Gets the runner and the scene.
-        progress: Hears from threads how far the measuring is.
-
-    Raises:
-        SourceError: If the source cannot be read.
-        ToolError: If the scene could not be measured, or the work raised it.
-    """
-    unwanted = Event()
-    begun: list[Callable[[], object]] = []
-
-    def heard(what: str, done: int, total: int) -> None:
-        if unwanted.is_set():
-            raise StoppedError(f"stopped after {done} of {total} {what}: nobody waits any more")
-        if progress is not None:
-            progress(what, done, total)
-
-    async def noted(runner: ToolRunner, loaded: LoadedScene) -> Result:
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        if task is not None:
-            begun.append(lambda: loop.call_soon_threadsafe(task.cancel))
-        if unwanted.is_set():
-            raise StoppedError("stopped: nobody waits any more")
-        return await work(runner, loaded)
-
-    def done() -> Result:
-        with listening(heard):
-            return agent.work(source, noted)
-
-    try:
-        return await asyncio.to_thread(done)
-    except asyncio.CancelledError:
-        unwanted.set()
-        for cancel in begun:
-            cancel()
-        raise
+    with nullcontext() if progress is None else listening(progress):
+        return await agent.awork(_NO_SCENE if source is None else source, work)
 
 
 class _Calls:

@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from spatial_agent.agent.agent import SpatialAgent
-from spatial_agent.services.api.config import ServiceConfig
+from spatial_agent.services.api.config import Retention, ServiceConfig
 from spatial_agent.services.api.metrics import service_meter
 from spatial_agent.services.api.problems import problem_of
 from spatial_agent.services.api.service import Service, folders_of
@@ -48,7 +47,6 @@ def open_service(config: ServiceConfig | None = None, settings: Settings | None 
     store = open_store(settings, folder)
     slot = Slot(folder)
     meter = service_meter()
-    traces = _Traces(folder / RUNS, config.retention.jobs_days * DAY_S)
     agents = Agents(config.profiles, _open_one(config, settings, folder, meter))
     scenes = SceneFiles(folder / "scenes", store, config.limits)
     runs = AgentRuns(agents, scenes, store, folders_of(config, settings))
@@ -62,7 +60,7 @@ def open_service(config: ServiceConfig | None = None, settings: Settings | None 
         retention=config.retention,
         on_dropped=runs.drop,
         on_idle_scene=scenes.remove,
-        on_sweep=lambda now: _sweep(now, scenes, desk, traces),
+        on_sweep=lambda now: _sweep(now, scenes, desk, folder / RUNS, config.retention),
     )
     return Service(
         config=config,
@@ -77,35 +75,23 @@ def open_service(config: ServiceConfig | None = None, settings: Settings | None 
     )
 
 
-@dataclass(frozen=True)
-class _Traces:
-    """The traces of runs: of questions, and of work that nobody can ask for again, such as single calls.
-
-    Attributes:
-        folder: Where they are.
-        kept_s: How long they are kept, seconds.
-    """
-
-    folder: Path
-    kept_s: float
-
-    def remove_old(self, now: float) -> None:
-        """Remove those that nothing was written to for that long."""
-        for path in self.folder.glob("*.jsonl"):
-            with suppress(FileNotFoundError):
-                if path.stat().st_mtime < now - self.kept_s:
-                    path.unlink()
-
-
-async def _sweep(now: float, scenes: SceneFiles, desk: Desk, traces: _Traces) -> None:
+async def _sweep(now: float, scenes: SceneFiles, desk: Desk, traces: Path, retention: Retention) -> None:
     """Remove what was received in part and old traces, and measure what came before its server died."""
     await asyncio.to_thread(scenes.remove_stale, now)
-    await asyncio.to_thread(traces.remove_old, now)
+    await asyncio.to_thread(_remove_old_traces, traces, now - retention.jobs_days * DAY_S)
     for record in await asyncio.to_thread(scenes.store.scenes.left_unmeasured, now - PATIENCE_S):
         job, _ = await desk.submit(
             measuring_job(record), idempotency_key=measuring_key(record), fingerprint=record.id
         )
         await asyncio.to_thread(scenes.store.scenes.update, record.tenant, record.id, job=job.id)
+
+
+def _remove_old_traces(folder: Path, before: float) -> None:
+    """Remove traces that nothing was written to since a time: of questions, and of single calls."""
+    for path in folder.glob("*.jsonl"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < before:
+                path.unlink()
 
 
 def open_store(settings: Settings, folder: Path | None = None) -> Store:

@@ -1,6 +1,7 @@
 """Pictures of answers, and scenes in the formats other programs read."""
 
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -54,6 +55,13 @@ def write_answer_picture(loaded: LoadedScene, answer: Answer, path: Path) -> Non
     """Write the picture of an answer; the file appears whole or not at all."""
     picture = answer_picture(loaded, answer)
     write_whole(path, lambda partial: picture.save(partial, format="PNG"))
+
+
+def png_of(picture: Image.Image) -> bytes:
+    """Return a picture as PNG."""
+    buffer = BytesIO()
+    picture.save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def reconstructed(frames: FrameSet | None) -> TriangleMesh:

@@ -9,9 +9,9 @@ A router is made by `api_router`, and its routes say what the key must allow::
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Header, Request
 
 from spatial_agent.services.api.auth import authenticated
 from spatial_agent.services.api.caller import Caller
@@ -30,12 +30,18 @@ __all__ = [
     "TheService",
     "Uploads",
     "api_router",
+    "idempotency_header",
 ]
 
 
 def api_router(tag: str) -> APIRouter:
     """Return a router whose routes read JSON strictly and declare every problem they may answer with."""
     return APIRouter(tags=[tag], route_class=StrictRoute, responses=dict(PROBLEM_RESPONSES))
+
+
+def idempotency_header(promise: str) -> Any:  # noqa: ANN401 - as FastAPI's own
+    """Return the header ``Idempotency-Key`` of a route, described by what it promises."""
+    return Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$", description=promise)
 
 
 async def _service(request: Request) -> Service:

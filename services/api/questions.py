@@ -11,7 +11,14 @@ from fastapi import Body, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from spatial_agent.services.api.dependencies import Asks, Caller, Reads, TheService, api_router
+from spatial_agent.services.api.dependencies import (
+    Asks,
+    Caller,
+    Reads,
+    TheService,
+    api_router,
+    idempotency_header,
+)
 from spatial_agent.services.api.pictures import answer_picture_file
 from spatial_agent.services.api.problems import (
     BadRequestError,
@@ -79,11 +86,8 @@ Prefer = Annotated[
 ]
 IdempotencyKey = Annotated[
     str | None,
-    Header(
-        min_length=1,
-        max_length=255,
-        pattern=r"^[\x21-\x7e]+$",
-        description="The same key with the same request gives the same question; it is never asked twice.",
+    idempotency_header(
+        "The same key with the same request gives the same question; it is never asked twice."
     ),
 ]
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import ValidationError
 
 from spatial_agent.services.api.caller import Caller
-from spatial_agent.services.api.dependencies import Reads, TheService, Uploads, api_router
+from spatial_agent.services.api.dependencies import Reads, TheService, Uploads, api_router, idempotency_header
 from spatial_agent.services.api.problems import (
     BadRequestError,
     InvalidRequestError,
@@ -83,11 +83,8 @@ LINKS: dict[str, Any] = {
 }
 IdempotencyKey = Annotated[
     str | None,
-    Header(
-        min_length=1,
-        max_length=255,
-        pattern=r"^[\x21-\x7e]+$",
-        description="The same key gives the same scene: a request that is sent again makes no second one.",
+    idempotency_header(
+        "The same key gives the same scene: a request that is sent again makes no second one."
     ),
 ]
 

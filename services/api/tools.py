@@ -2,8 +2,6 @@
 
 import asyncio
 import base64
-import io
-from collections.abc import Coroutine
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -12,12 +10,14 @@ from PIL import Image
 
 from spatial_agent.services.api.auth import spend
 from spatial_agent.services.api.dependencies import Calls, Reads, TheService, api_router
-from spatial_agent.services.api.problems import DrainingError, InvalidRequestError, NotFoundError
+from spatial_agent.services.api.problems import InvalidRequestError, NotFoundError
 from spatial_agent.services.api.questions import ready_scene
 from spatial_agent.services.api.schemas import ToolCallRequest, ToolCallView, ToolList, ToolView
 from spatial_agent.services.api.service import Service
 from spatial_agent.services.api.submitting import check_working
+from spatial_agent.services.api.waiting import while_wanted
 from spatial_agent.services.calling import CallableTools, ToolOutcome, call_schema, call_tool, refusal
+from spatial_agent.services.pictures import png_of
 from spatial_agent.services.settings import Settings
 from spatial_agent.services.store.errors import QueueFullError
 from spatial_agent.services.store.records import SceneRecord
@@ -96,7 +96,7 @@ async def call(
     places = _places(request, service)
     await spend(service, caller)
     async with places:
-        outcome = await _while_wanted(service, request, _called(service, known, chosen, asked, scene))
+        outcome = await while_wanted(service, request, _called(service, known, chosen, asked, scene))
     # Packing large pictures takes seconds, in which nobody else would be answered.
     return await asyncio.to_thread(_outcome_view, service, chosen, outcome)
 
@@ -147,32 +147,6 @@ async def _called(
     return await call_tool(agent, source, tool.name, asked.arguments, tools=known)
 
 
-async def _while_wanted(
-    service: Service, request: Request, work: Coroutine[Any, Any, ToolOutcome]
-) -> ToolOutcome:
-    """Return what work comes to; it is cancelled once nobody waits for it, or the service comes to its end.
-
-    Raises:
-        DrainingError: If it was cancelled.
-    """
-    working = asyncio.ensure_future(work)
-    ends = (asyncio.ensure_future(_gone(request)), asyncio.ensure_future(service.leaving.wait()))
-    try:
-        await asyncio.wait({working, *ends}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise DrainingError("the call was given up before it was done; try again soon", retry_after_s=5.0)
-    finally:
-        for future in (working, *ends):
-            future.cancel()
-        await asyncio.gather(working, *ends, return_exceptions=True)
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
 async def _tools(service: Service) -> CallableTools:
     return await asyncio.to_thread(_installed, service.settings)
 
@@ -215,6 +189,4 @@ def _outcome_view(service: Service, tool: Tool, outcome: ToolOutcome) -> ToolCal
 
 
 def _data_url(picture: Image.Image) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    return f"data:image/png;base64,{base64.b64encode(png_of(picture)).decode('ascii')}"

@@ -1,11 +1,12 @@
 """Waiting for jobs: no longer than somebody is there who waits, or than the service is."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
 from fastapi import Request
 
+from spatial_agent.services.api.problems import DrainingError
 from spatial_agent.services.api.service import Service
 from spatial_agent.services.store.records import Job
 from spatial_agent.tools.errors import StoppedError
@@ -26,17 +27,34 @@ async def wait_for(service: Service, request: Request, job: Job, seconds: float)
         job: The job.
         seconds: How long to wait at most.
     """
-    waiting = asyncio.ensure_future(service.desk.wait(job.new.tenant, job.id, seconds))
+    try:
+        found = await while_wanted(service, request, service.desk.wait(job.new.tenant, job.id, seconds))
+    except (DrainingError, StoppedError):
+        # Nobody waits, or the service has just come to its end; the job is kept.
+        found = None
+    return found or job
+
+
+async def while_wanted(service: Service, request: Request, work: Coroutine[Any, Any, Item]) -> Item:
+    """Return what work comes to; it is cancelled once nobody waits for it, or the service comes to its end.
+
+    Args:
+        service: The service.
+        request: Of whoever waits; its body has been read.
+        work: What is waited for.
+
+    Raises:
+        DrainingError: If it was cancelled.
+    """
+    working = asyncio.ensure_future(work)
     ends = (asyncio.ensure_future(left(request)), asyncio.ensure_future(service.leaving.wait()))
     try:
-        await asyncio.wait({waiting, *ends}, return_when=asyncio.FIRST_COMPLETED)
-        found = waiting.result() if waiting.done() else None
-    except StoppedError:
-        # The service has just come to its end; the job is kept.
-        found = None
+        await asyncio.wait({working, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise DrainingError("the call was given up before it was done; try again soon", retry_after_s=5.0)
     finally:
-        await _cancelled(waiting, *ends)
-    return found or job
+        await _cancelled(working, *ends)
 
 
 async def until_leaving(items: AsyncIterator[Item], leaving: asyncio.Event) -> AsyncGenerator[Item]:

@@ -17,6 +17,7 @@ from spatial_agent.prompts.untrusted import printable, quoted
 from spatial_agent.services.api.schemas import ObjectView
 from spatial_agent.services.calling import ToolOutcome
 from spatial_agent.services.mcp_server.shelf import ShelvedAnswer, ShelvedScene
+from spatial_agent.services.pictures import png_of
 from spatial_agent.tools.contract import Json
 
 SCHEME = "spatial"
@@ -90,13 +91,6 @@ def image_of(picture: Image.Image) -> ImageContent:
         small.save(buffer, format="JPEG", quality=90)
         data = buffer.getvalue()
     return ImageContent(data=base64.b64encode(data).decode("ascii"), mime_type=f"image/{kind}")
-
-
-def png_of(picture: Image.Image) -> bytes:
-    """Return a picture as PNG."""
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return buffer.getvalue()
 
 
 def answer_schema() -> dict[str, Any]:

@@ -18,9 +18,10 @@ from mcp_types import (
 
 from spatial_agent.prompts.untrusted import printable
 from spatial_agent.services.mcp_server.allowed_folders import AllowedFolders
-from spatial_agent.services.mcp_server.replies import SCHEME, answer_uri, png_of, scene_uri
+from spatial_agent.services.mcp_server.replies import SCHEME, answer_uri, scene_uri
 from spatial_agent.services.mcp_server.shelf import ShelvedAnswer, ShelvedScene
 from spatial_agent.services.mcp_server.workbench import Workbench
+from spatial_agent.services.pictures import png_of
 from spatial_agent.tools.mapping.scene_file import scene_to_json
 
 PNG, JSON = "image/png", "application/json"

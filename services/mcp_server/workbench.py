@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from PIL import Image
 
 from spatial_agent.agent.agent import SpatialAgent
 from spatial_agent.agent.answer import Answer
-from spatial_agent.agent.events import Answered
+from spatial_agent.agent.events import Event
 from spatial_agent.agent.memory import Dialogue, resolve_followup
 from spatial_agent.agent.plain import from_plain
 from spatial_agent.agent.regions import Region
 from spatial_agent.agent.session import exchange_of
 from spatial_agent.agent.situation import Exchange
 from spatial_agent.agent.state import LoadedScene
-from spatial_agent.services.calling import CallableTools, call_tool, work_on
+from spatial_agent.services.calling import CallableTools, call_tool
 from spatial_agent.services.mcp_server.allowed_folders import AllowedFolders
 from spatial_agent.services.mcp_server.inputs import AskInput, BuildSceneInput, MeasureInput, read_input
 from spatial_agent.services.mcp_server.offers import (
@@ -134,7 +134,8 @@ class Workbench:
         async def found(_: ToolRunner, loaded: LoadedScene) -> LoadedScene:
             return loaded
 
-        return await work_on(self.agent, path, found, progress=tell and paced(tell))
+        with nullcontext() if tell is None else listening(paced(tell)):
+            return await self.agent.awork(path, found)
 
     async def answer_picture(self, path: Path, answer: Answer) -> Image.Image:
         """Return the marked picture of an answer about an opened source."""
@@ -164,24 +165,18 @@ class Workbench:
     async def _answered(
         self, opened: Opened, question: str, asked: AskInput, before: tuple[Exchange, ...], tell: Tell
     ) -> Answer:
-        answer: Answer | None = None
-        events = self.agent.astream(
+        def heard(event: Event) -> None:
+            if words := in_words(event):
+                tell(words)
+
+        return await self.agent.aask(
             opened.path,
             question,
             options=asked.options,
             regions=[from_plain(Region, region.model_dump()) for region in asked.regions],
             dialogue=before,
+            listen=heard,
         )
-        # Closing it early is what cancels the run.
-        async with aclosing(events):
-            async for event in events:
-                if isinstance(event, Answered):
-                    answer = event.answer
-                elif words := in_words(event):
-                    tell(words)
-        if answer is None:
-            raise RuntimeError("a run ended without an answer")
-        return answer
 
     async def _build(self, wanted: BuildSceneInput, allowed: AllowedFolders, tell: Tell) -> CallToolResult:
         opened = await self.opened(wanted.source, allowed)

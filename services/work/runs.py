@@ -83,11 +83,10 @@ class AgentRuns:
             await (await self._agent(None)).drop(job_id)
 
     async def drop(self, job_ids: Sequence[str]) -> None:
-        """Remove what else there is of jobs that are kept no longer: traces, and checkpoints left over."""
+        """Remove checkpoints left over of jobs that are kept no longer; their traces go by age."""
         with suppress(ConfigurationError):
             agent = await self._agent(None)
             for job_id in job_ids:
-                agent.trace_path(job_id).unlink(missing_ok=True)
                 await agent.drop(job_id)
 
     async def _scene(self, job: Job) -> SceneRecord:

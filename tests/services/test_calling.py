@@ -17,7 +17,6 @@ from spatial_agent.services.calling import (
     call_schema,
     call_tool,
     refusal,
-    work_on,
 )
 from spatial_agent.services.settings import Settings
 from spatial_agent.tools.contract import ToolRunner
@@ -240,7 +239,7 @@ def test_cancelling_stops_the_work(agent: SpatialAgent, scan: Path) -> None:
             stopped.set()
 
     async def cancelled() -> None:
-        task = asyncio.create_task(work_on(agent, scan, work))
+        task = asyncio.create_task(agent.awork(scan, work))
         await asyncio.to_thread(begun.wait, 30)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -270,7 +269,7 @@ def test_cancelling_while_the_scene_is_measured_stops_that(tmp_path: Path) -> No
         raise AssertionError("the scene was measured to its end")
 
     async def cancelled(agent: SpatialAgent) -> None:
-        task = asyncio.create_task(work_on(agent, slow, work))
+        task = asyncio.create_task(agent.awork(slow, work))
         await asyncio.to_thread(decoding.wait, 30)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

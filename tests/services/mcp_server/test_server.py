@@ -5,7 +5,6 @@ import base64
 import io
 import re
 import shutil
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -191,10 +190,10 @@ def test_a_damaged_file_is_named_without_the_folders_of_the_server(served: Serve
 
 
 def test_what_nobody_foresaw_is_told_without_details(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    def astream(*_: object, **__: object) -> AsyncIterator[object]:
+    async def aask(*_: object, **__: object) -> None:
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr(SpatialAgent, "astream", astream)
+    monkeypatch.setattr(SpatialAgent, "aask", aask)
     result = served.call("ask", source="room", question="How tall is the table?")
 
     assert result.is_error
@@ -228,11 +227,10 @@ def test_a_call_that_is_cancelled_stops_its_run(
 ) -> None:
     begun, stopped = asyncio.Event(), asyncio.Event()
 
-    async def astream(*_: object, **__: object) -> AsyncIterator[object]:
+    async def aask(*_: object, **__: object) -> None:
         begun.set()
         try:
             await asyncio.Event().wait()
-            yield None
         finally:
             stopped.set()
 
@@ -247,6 +245,6 @@ def test_a_call_that_is_cancelled_stops_its_run(
         # The server goes on.
         return text_of(await client.call_tool("sizes-typical", {"of": "door"}))
 
-    monkeypatch.setattr(SpatialAgent, "astream", astream)
+    monkeypatch.setattr(SpatialAgent, "aask", aask)
 
     assert "door" in served.use(cancelled, mode)

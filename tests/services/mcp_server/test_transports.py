@@ -45,13 +45,13 @@ def noisy_agent():
     noise()
     return open_agent(model="none")
 
-work = SpatialAgent.work
+awork = SpatialAgent.awork
 
-def noisy_work(*arguments, **more):
+async def noisy_work(*arguments, **more):
     noise()
-    return work(*arguments, **more)
+    return await awork(*arguments, **more)
 
-SpatialAgent.work = noisy_work
+SpatialAgent.awork = noisy_work
 serve_stdio(make_server(noisy_agent, AllowedFolders([sys.argv[1]]), Settings()))
 """
 COUNT = {"source": "room", "what": "count", "arguments": {"kind": "chair"}}
