@@ -244,9 +244,9 @@ class SpatialAgent:
         """
         return self._background.run(self._runs.resume(run_id))
 
-    async def drop(self, run_id: str) -> None:
-        """Drop what was kept to take a run up again; its trace stays. From any event loop."""
-        await asyncio.wrap_future(self._background.submit(self._runs.drop(run_id)))
+    async def drop(self, *run_ids: str) -> None:
+        """Drop what was kept to take runs up again; their traces stay. From any event loop."""
+        await asyncio.wrap_future(self._background.submit(self._runs.drop(*run_ids)))
 
     def warm(self) -> None:
         """Load now what the first question would wait for: the loop, and where its checkpoints are kept."""

@@ -103,10 +103,11 @@ class Runs:
         """Load the loop and open its checkpoints, which otherwise the first run does."""
         await self._graph()
 
-    async def drop(self, run_id: str) -> None:
-        """Drop the checkpoints of a run; its trace stays."""
+    async def drop(self, *run_ids: str) -> None:
+        """Drop the checkpoints of runs; their traces stay."""
         graph = await self._graph()
-        await graph.checkpointer.adelete_thread(run_id)
+        for run_id in run_ids:
+            await graph.checkpointer.adelete_thread(run_id)
 
     async def work(self, source: str, work: Callable[[ToolRunner, LoadedScene], Awaitable[Result]]) -> Result:
         """Do other work on a scene, budgeted and traced as questions are; see `SpatialAgent.work`."""

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from spatial_agent.services.api.config import ServiceConfig
     from spatial_agent.services.api.service import Service
 
+#: Objects that come between looks for garbage: a question makes about a thousand.
+GARBAGE_AFTER = 20_000
+
 
 def serve_command(
     config: Annotated[
@@ -87,10 +90,21 @@ def _serve(config: "ServiceConfig") -> None:
         # Uvicorn raises the signal again once it has ended; that is no crash.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         url = address_of(listening)
-        server = ApiServer(
-            create_app(service), service, lambda: print(f"serving at {url} (Ctrl+C to stop)", flush=True)
-        )
-        server.run(sockets=[listening])
+
+        def started() -> None:
+            _keep_what_is_there()
+            print(f"serving at {url} (Ctrl+C to stop)", flush=True)
+
+        ApiServer(create_app(service), service, started).run(sockets=[listening])
+
+
+def _keep_what_is_there() -> None:
+    """Have garbage looked for among what comes from now on, and less often: what the start made stays."""
+    import gc
+
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_AFTER)
 
 
 def check_keys(service: "Service") -> None:

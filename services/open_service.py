@@ -58,7 +58,6 @@ def open_service(config: ServiceConfig | None = None, settings: Settings | None 
         problem_of=problem_of,
         meter=meter,
         retention=config.retention,
-        on_dropped=runs.drop,
         on_idle_scene=scenes.remove,
         on_sweep=lambda now: _sweep(now, scenes, desk, folder / RUNS, config.retention),
     )

@@ -5,10 +5,8 @@ uploaded one or the pictures that came along, and runs as a job of whoever asks.
 """
 
 import asyncio
-import hashlib
-import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Request, Response
@@ -31,10 +29,9 @@ from spatial_agent.services.api.chat_views import (
 from spatial_agent.services.api.dependencies import Asks, Caller, Reads, TheService
 from spatial_agent.services.api.questions import IdempotencyKey
 from spatial_agent.services.api.service import Service
-from spatial_agent.services.api.submitting import check_working, submit_question
+from spatial_agent.services.api.submitting import check_working, fingerprint_of, submit_question
 from spatial_agent.services.store.ids import new_id
 from spatial_agent.services.store.records import Job, SceneRecord
-from spatial_agent.tools.contract import Json
 
 router = APIRouter(tags=["chat"], route_class=ChatRoute, responses=dict(ERROR_RESPONSES))
 
@@ -87,7 +84,7 @@ async def complete(
         scene,
         priority=understood.spatial.priority,
         idempotency_key=idempotency_key,
-        fingerprint=_fingerprint(caller, told_of),
+        fingerprint=fingerprint_of(caller, "chat", told_of),
     )
     reply = _reply(asked, understood, job)
     is_own = is_new and idempotency_key is None
@@ -155,8 +152,3 @@ def _stream(pieces: AsyncIterator[str]) -> StreamingResponse:
 
 def _with_usage(asked: ChatRequest) -> bool:
     return bool(asked.stream_options and asked.stream_options.include_usage)
-
-
-def _fingerprint(caller: Caller, told_of: Mapping[str, Json]) -> str:
-    canonical = json.dumps([caller.tenant, "chat", told_of], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,10 +1,9 @@
 """Questions: asked, waited for, followed, cancelled; and what came of them."""
 
 import asyncio
-import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 
 from fastapi import Body, Depends, Header, Query, Request, Response
@@ -30,7 +29,7 @@ from spatial_agent.services.api.problems import (
 from spatial_agent.services.api.schemas import Id, QuestionList, QuestionRequest, QuestionView, RegionModel
 from spatial_agent.services.api.sent_files import SentFile
 from spatial_agent.services.api.service import Service
-from spatial_agent.services.api.submitting import submit_question
+from spatial_agent.services.api.submitting import fingerprint_of, submit_question
 from spatial_agent.services.api.views import question_view
 from spatial_agent.services.api.waiting import until_leaving, wait_for
 from spatial_agent.services.store.records import FINAL, EventId, Job, JobEvent, JobState, SceneRecord
@@ -136,7 +135,7 @@ async def ask(
         session=asked.session,
         priority=asked.priority,
         idempotency_key=idempotency_key,
-        fingerprint=_fingerprint(caller, request.url.path, told),
+        fingerprint=fingerprint_of(caller, "question", told),
     )
     if not is_new:
         response.headers["Idempotent-Replayed"] = "true"
@@ -341,11 +340,6 @@ def _check_region(region: RegionModel, name: str, most_pixels: int) -> None:
         raise InvalidRequestError(
             f"{name}: expected runs that fill {height}x{width} pixels, got {sum(region.mask.counts)} pixels"
         )
-
-
-def _fingerprint(caller: Caller, path: str, told: Mapping[str, Any]) -> str:
-    canonical = json.dumps([caller.tenant, path, told], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 async def _waited(

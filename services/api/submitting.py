@@ -1,5 +1,7 @@
 """Handing in jobs: what every way in has to respect, whatever it speaks."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 
 from spatial_agent.services.api.auth import spend
@@ -100,7 +102,7 @@ async def submit_question(
     Args:
         service: The service.
         caller: Who asks.
-        request: The question as plain JSON of `QuestionRequest`, which may say more.
+        request: The question as plain JSON of `QuestionRequest`, or of what `QuestionJob` adds to it.
         scene: What it is about.
         session: Id of the dialogue it belongs to, which is the caller's.
         priority: Higher first.
@@ -110,7 +112,7 @@ async def submit_question(
     new = NewJob(
         tenant=caller.tenant,
         kind="question",
-        request=request,
+        request={**request, "profile": request.get("profile") or scene.profile, "source": scene.source},
         scene=scene.id,
         session=session,
         priority=priority,
@@ -118,3 +120,15 @@ async def submit_question(
         request_id=caller.request_id,
     )
     return await submit(service, caller, new, idempotency_key=idempotency_key, fingerprint=fingerprint)
+
+
+def fingerprint_of(caller: Caller, way: str, told: Mapping[str, Json]) -> str:
+    """Return what tells one request of a caller from another.
+
+    Args:
+        caller: Who sends it.
+        way: Which way in it takes.
+        told: What it says, plain JSON.
+    """
+    canonical = json.dumps([caller.tenant, way, told], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -68,15 +68,23 @@ class SceneFiles:
         self._keeping = Lock()
 
     def source(self, record: SceneRecord) -> Path:
-        """Return what is to be opened for a scene.
+        """Return what is to be opened for a scene; see `source_at`."""
+        return self.source_at(record.id, record.source)
+
+    def source_at(self, scene: str, source: str) -> Path:
+        """Return what is to be opened for a scene whose record need not be looked up.
+
+        Args:
+            scene: Its id.
+            source: Its source, relative to its own folder.
 
         Raises:
             SourceError: If its files are gone.
         """
-        folder = self._folder(record)
-        path = (folder / record.source).resolve()
+        folder = self.root / scene
+        path = (folder / source).resolve()
         if not path.is_relative_to(folder) or not path.exists():
-            raise SourceError(f"the files of scene {record.id} are gone; upload it again")
+            raise SourceError(f"the files of scene {scene} are gone, it was deleted; upload it again")
         return path
 
     def artifacts_folder(self, record: SceneRecord) -> Path:

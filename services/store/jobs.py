@@ -1,7 +1,7 @@
 """The jobs: handed in, taken up, ended, and looked at."""
 
 from collections.abc import Mapping, Sequence
-from typing import get_args
+from typing import TypedDict, Unpack, get_args
 
 from sqlalchemy import (
     ColumnElement,
@@ -102,6 +102,23 @@ _QUEUED = _counted(in_state(jobs.c.state, "queued"))
 _UNFINISHED = _counted(_OF_TENANT & jobs.c.finished.is_(None))
 
 
+class Terms(TypedDict, total=False):
+    """What a job is handed in under.
+
+    Attributes:
+        idempotency_key: What the caller knows it by: the same key again gives the job that is there.
+        fingerprint: Of the request; what comes with the same key has to have the same one.
+        most_queued: Jobs of all tenants that may wait. Tenants that hand in at the same moment may exceed
+            it by as many as they are, on PostgreSQL.
+        most_of_tenant: Jobs of this tenant that may wait or run.
+    """
+
+    idempotency_key: str | None
+    fingerprint: str
+    most_queued: int | None
+    most_of_tenant: int | None
+
+
 class JobTable:
     """The jobs of all tenants; every time is the database's."""
 
@@ -109,24 +126,12 @@ class JobTable:
         """Keep them in a database."""
         self._database = database
 
-    def submit(
-        self,
-        new: NewJob,
-        *,
-        idempotency_key: str | None = None,
-        fingerprint: str = "",
-        most_queued: int | None = None,
-        most_of_tenant: int | None = None,
-    ) -> tuple[Job, bool]:
+    def submit(self, new: NewJob, **terms: Unpack[Terms]) -> tuple[Job, bool]:
         """Hand in a job.
 
         Args:
             new: The job.
-            idempotency_key: What the caller knows it by: the same key again gives the job that is there.
-            fingerprint: Of the request; what comes with the same key has to have the same one.
-            most_queued: Jobs of all tenants that may wait. Tenants that hand in at the same moment may exceed
-                it by as many as they are, on PostgreSQL.
-            most_of_tenant: Jobs of this tenant that may wait or run.
+            terms: What it is handed in under.
 
         Returns:
             The job, and whether it is new.
@@ -136,21 +141,43 @@ class JobTable:
             QueueFullError: If as many jobs as may are there.
         """
         with self._database.writing() as connection:
-            # One after the other, so that limits hold and the numbers of a dialogue grow as it does.
-            self._database.serialize(connection, f"submit {new.tenant}")
-            first = _first(connection, new.tenant, idempotency_key, fingerprint)
-            if first is not None:
-                return first, False
-            _check_room(connection, new.tenant, most_queued, most_of_tenant)
-            row = {
-                **row_of(new),
-                "id": new_id(PREFIXES[new.kind]),
-                "idempotency_key": idempotency_key,
-                "fingerprint": fingerprint,
-            }
-            created = connection.execute(_SUBMIT, row).scalar_one()
-            connection.execute(_USE_SCENE, {"with_id": new.scene, "of_tenant": new.tenant})
-        return Job(row["id"], new, "queued", created), True
+            return self._submit(connection, new, terms)
+
+    def submit_and_claim(
+        self, worker: str, lease_s: float, new: NewJob, **terms: Unpack[Terms]
+    ) -> tuple[Job, bool, Job | None]:
+        """Hand in a job and take up the next one, which may be another: both or neither.
+
+        Args:
+            worker: See `claim`.
+            lease_s: See `claim`.
+            new: The job.
+            terms: What it is handed in under.
+
+        Returns:
+            The job, whether it is new, and what was taken up.
+
+        Raises:
+            IdempotencyConflictError: If the key came with another request before.
+            QueueFullError: If as many jobs as may are there.
+        """
+        with self._database.writing() as connection:
+            job, is_new = self._submit(connection, new, terms)
+            return job, is_new, claims.claim(connection, worker, lease_s)
+
+    def _submit(self, connection: Connection, new: NewJob, terms: Terms) -> tuple[Job, bool]:
+        key, fingerprint = terms.get("idempotency_key"), terms.get("fingerprint", "")
+        # One after the other, so that limits hold and the numbers of a dialogue grow as it does.
+        self._database.serialize(connection, f"submit {new.tenant}")
+        first = _first(connection, new.tenant, key, fingerprint)
+        if first is not None:
+            return first, False
+        _check_room(connection, new.tenant, terms.get("most_queued"), terms.get("most_of_tenant"))
+        id = new_id(PREFIXES[new.kind])
+        known_by = {"id": id, "idempotency_key": key, "fingerprint": fingerprint}
+        created = connection.execute(_SUBMIT, row_of(new) | known_by).scalar_one()
+        connection.execute(_USE_SCENE, {"with_id": new.scene, "of_tenant": new.tenant})
+        return Job(id, new, "queued", created), True
 
     def job(self, tenant: str, id: str) -> Job | None:
         """Return a job of a tenant, or None."""

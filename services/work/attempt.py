@@ -27,19 +27,6 @@ Outcome = Final | Literal["released", "lost"]
 _log = logging.getLogger(__name__)
 
 
-def claim(store: Store, worker: str, lease_s: float) -> tuple[Job, EventId] | None:
-    """Claim the next job; return it with the last event that there is of this attempt, or its place 0.
-
-    An attempt that was given back does not count, so that the next one has its number: it goes on from there.
-    """
-    job = store.jobs.claim(worker, lease_s)
-    if job is None:
-        return None
-    start = EventId(job.attempts, 0)
-    told = store.events.after(job.id, start)
-    return job, told[-1].id if told else start
-
-
 @dataclass(frozen=True)
 class Bench:
     """What attempts of one desk share.
@@ -169,7 +156,7 @@ class Attempt:
             _log.warning(
                 "job %s does not stop within %.0f s; it is left alone", self.job.id, self._bench.stop_s
             )
-            self._work.add_done_callback(_look_away)
+            self._work.add_done_callback(look_away)
             return None
         if self._work.cancelled():
             return None
@@ -243,7 +230,7 @@ class Attempt:
         await bench.calls(bench.store.jobs.release, bench.worker, [self.job.id])
 
 
-def _look_away(work: "asyncio.Task[Done]") -> None:
+def look_away(work: "asyncio.Task[Any]") -> None:
     """Take the result of work that nobody waits for, so that it is not complained about."""
     if not work.cancelled():
         work.exception()

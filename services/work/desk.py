@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from secrets import token_hex
@@ -10,26 +9,30 @@ from typing import Any
 
 from spatial_agent.services.api.config import Retention, Work
 from spatial_agent.services.store.errors import StoreUnavailableError
+from spatial_agent.services.store.jobs import Terms
 from spatial_agent.services.store.records import FINAL, EventId, Job, JobEvent, JobKind, JobState, NewJob
 from spatial_agent.services.store.store import Store
-from spatial_agent.services.work.attempt import Attempt, Bench, Outcome, claim
+from spatial_agent.services.work.attempt import Attempt, Bench, Outcome
 from spatial_agent.services.work.feed import Feeds
 from spatial_agent.services.work.following import Following
+from spatial_agent.services.work.intake import Intake
 from spatial_agent.services.work.job_metrics import JOB_SECONDS, JOB_WAIT_SECONDS, JOBS, JOBS_RUNNING
 from spatial_agent.services.work.job_runner import Done, JobRunner
-from spatial_agent.services.work.retention import DropRuns, DropScene, OnSweep, Sweeper
+from spatial_agent.services.work.retention import DropScene, OnSweep, Sweeper
 from spatial_agent.services.work.store_calls import StoreCalls, pause
 from spatial_agent.tools.metering import Meter, NoMeter
 
 __all__ = ["Desk", "Done", "JobRunner"]
 
 _log = logging.getLogger(__name__)
-#: Seconds between looks for jobs that were handed in at other servers, or that those left behind.
-POLL_S = 1.0
 #: Seconds between signs of life at most: also how soon a cancellation at another server is noticed.
 BEAT_S = 1.0
 #: Seconds a runner may take to stop.
 STOP_S = 5.0
+#: Seconds after the end of a job until it is counted and logged.
+AFTER_S = 0.05
+#: Seconds for which jobs that ended are gathered until what was kept to go on with them is dropped.
+FORGET_S = 1.0
 #: Calls of the store at a time.
 STORE_THREADS = 4
 
@@ -51,7 +54,6 @@ class Desk:
         problem_of: Callable[[BaseException], Mapping[str, Any]],
         meter: Meter | None = None,
         retention: Retention | None = None,
-        on_dropped: DropRuns | None = None,
         on_idle_scene: DropScene | None = None,
         on_sweep: OnSweep | None = None,
     ) -> None:
@@ -66,7 +68,6 @@ class Desk:
             problem_of: Turns an error into problem+json.
             meter: Where numbers about the jobs go; it has to know `job_metrics.JOB_METRICS`.
             retention: How long things are kept; for ever where None.
-            on_dropped: Removes what else there is of finished jobs that were dropped, by their ids.
             on_idle_scene: Removes a scene that nobody asked about for long; scenes stay where None.
             on_sweep: Removes, every few minutes, whatever else has been kept long enough.
         """
@@ -78,18 +79,26 @@ class Desk:
         self._bench = Bench(store, self._calls, runner, self._worker, problem_of, work.attempts, STOP_S)
         self._following = Following(store, self._calls)
         self._sweeper = (
-            Sweeper(store, self._calls, retention, on_dropped, on_idle_scene, on_sweep) if retention else None
+            Sweeper(store, self._calls, retention, runner.forget, on_idle_scene, on_sweep)
+            if retention
+            else None
         )
         self._attempts: dict[str, Attempt] = {}
         self._again: dict[str, tuple[Job, EventId]] = {}
-        # Jobs handed in here that wait, with their tenants: while there are none, and no slot was missing, a
-        # job that was taken up needs no look for the next.
-        self._queued_here: dict[str, str] = {}
-        self._is_backlog = True
+        self._intake = Intake(
+            store,
+            self._calls,
+            self._worker,
+            workers=work.workers,
+            lease_s=work.lease_seconds,
+            running=lambda: self.running,
+            take_up=self._take_up,
+        )
         self._handling: set[asyncio.Task[None]] = set()
-        self._wake = asyncio.Event()
         self._draining = asyncio.Event()
         self._taking: asyncio.Task[None] | None = None
+        self._forgetting: asyncio.Task[None] | None = None
+        self._ended: list[str] = []
         self._background: list[asyncio.Task[None]] = []
         self._drained: asyncio.Task[None] | None = None
 
@@ -112,7 +121,9 @@ class Desk:
         again = await self._calls(self._store.jobs.abandon_all, f"{self._name}/")
         if again:
             _log.warning("%d jobs that were running when this server ended are taken up anew", again)
-        self._taking = asyncio.create_task(self._take(), name="desk: take")
+        self._intake.open()
+        self._taking = asyncio.create_task(self._intake.take(), name="desk: take")
+        self._forgetting = asyncio.create_task(self._forget(), name="desk: forget")
         loops = [self._beat(), self._following.look()]
         if self._sweeper is not None:
             loops.append(self._sweeper.sweep(self._draining))
@@ -129,7 +140,7 @@ class Desk:
         """
         if self._drained is None:
             self._draining.set()
-            self._wake.set()
+            self._intake.end()
             self._drained = asyncio.create_task(self._drain(seconds), name="desk: drain")
         await asyncio.shield(self._drained)
 
@@ -157,18 +168,13 @@ class Desk:
             QueueFullError: If as many jobs wait as may.
             StoreUnavailableError: If the store cannot be reached.
         """
-        job, is_new = await self._calls(
-            self._store.jobs.submit,
-            new,
+        terms = Terms(
             idempotency_key=idempotency_key,
             fingerprint=fingerprint,
             most_queued=self._work.queue,
             most_of_tenant=most_of_tenant,
         )
-        if is_new:
-            self._queued_here[job.id] = new.tenant
-            self._wake.set()
-        return job, is_new
+        return await self._intake.submit(new, **terms)
 
     async def wait(self, tenant: str, job_id: str, seconds: float) -> Job | None:
         """Return a job once it is over, or as it is after so many seconds; None where there is none.
@@ -190,7 +196,7 @@ class Desk:
         if job is not None and job.cancelling and job_id in self._attempts:
             self._attempts[job_id].stop("cancelled")
         self._following.feeds.nudge(job_id)
-        self._wake.set()
+        self._intake.look()
         return job
 
     async def sweep(self, now: float) -> None:
@@ -227,44 +233,7 @@ class Desk:
     def _has(self, tenant: str, job_id: str) -> bool:
         """Return whether a job of a tenant waits or runs here, as far as is known without the store."""
         attempt = self._attempts.get(job_id)
-        return tenant == (self._queued_here.get(job_id) if attempt is None else attempt.job.new.tenant)
-
-    async def _take(self) -> None:
-        while not self.is_draining:
-            self._wake.clear()
-            if self.running < self._work.workers:
-                await self._take_one()
-            else:
-                self._is_backlog = True
-            if not self._may_take_more:
-                await pause(self._wake, POLL_S * random.uniform(0.8, 1.2))
-
-    @property
-    def _may_take_more(self) -> bool:
-        return self.running < self._work.workers and (self._is_backlog or bool(self._queued_here))
-
-    async def _take_one(self) -> None:
-        """Take up the next job, if any, and take note of whether more may wait."""
-        queued_before = tuple(self._queued_here)
-        claimed = await self._claim()
-        if claimed is None:
-            # Taken up by others, or behind another of its dialogue, whose end wakes the desk.
-            for job_id in queued_before:
-                self._queued_here.pop(job_id, None)
-            self._is_backlog = False
-            return
-        if self._queued_here.pop(claimed[0].id, None) is None:
-            self._is_backlog = True
-        self._take_up(*claimed)
-
-    async def _claim(self) -> tuple[Job, EventId] | None:
-        try:
-            return await self._calls(claim, self._store, self._worker, self._work.lease_seconds)
-        except StoreUnavailableError:
-            return None
-        except Exception:
-            _log.exception("no job could be taken up")
-            return None
+        return tenant == (self._intake.tenant_of(job_id) if attempt is None else attempt.job.new.tenant)
 
     def _take_up(self, job: Job, last: EventId) -> None:
         if job.id in self._attempts:
@@ -290,22 +259,32 @@ class Desk:
             _log.exception("what came of job %s is not written down; it is taken up anew later", job.id)
         finally:
             if job.new.session is not None or self.running >= self._work.workers:
-                self._wake.set()
+                self._intake.look()
             del self._attempts[job.id]
         if job.id in self._again:
             self._take_up(*self._again.pop(job.id))
         seconds = time.monotonic() - begun
+        # Whoever waits for the answer goes first.
+        await pause(self._draining, AFTER_S)
         self._count(job, outcome, seconds)
         _log.info("job", extra={"fields": _told_of(job, outcome, seconds)})
         if outcome in FINAL:
-            await self._forget(job.id)
+            self._ended.append(job.id)
 
-    async def _forget(self, job_id: str) -> None:
-        """Have the runner drop what it kept; where that fails, it goes when the job itself is dropped."""
+    async def _forget(self) -> None:
+        """Have the runner drop, now and again, what it kept to take up jobs that have ended."""
+        while not self.is_draining:
+            await pause(self._draining, FORGET_S)
+            await self._forget_ended()
+
+    async def _forget_ended(self) -> None:
+        ended, self._ended = self._ended, []
+        if not ended:
+            return
         try:
-            await self._bench.runner.forget(job_id)
-        except Exception:
-            _log.exception("what was kept to take up job %s again could not be dropped", job_id)
+            await self._bench.runner.forget(ended)
+        except Exception:  # it goes when the jobs themselves are dropped
+            _log.exception("what was kept to take up %d jobs again could not be dropped", len(ended))
 
     def _count(self, job: Job, outcome: Outcome, seconds: float) -> None:
         kind = {"kind": job.new.kind}
@@ -345,12 +324,16 @@ class Desk:
     async def _drain(self, seconds: float) -> None:
         if self._taking is not None:
             await self._taking
+        await self._intake.settle()
         if self._handling:
             await asyncio.wait(self._handling, timeout=seconds)
         for attempt in self._attempts.values():
             attempt.stop("released")
         while self._handling:
             await asyncio.wait(self._handling)
+        if self._forgetting is not None:
+            await self._forgetting
+        await self._forget_ended()
         self._following.close()
         for task in self._background:
             task.cancel()

@@ -1,6 +1,6 @@
 """What does the work of a job, as the desk sees it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,6 +42,6 @@ class JobRunner(Protocol):
         """
         ...
 
-    async def forget(self, job_id: str) -> None:
-        """Drop what was kept to take a job up again: it has ended, and that is written down."""
+    async def forget(self, job_ids: Sequence[str]) -> None:
+        """Drop what was kept to take jobs up again: they have ended, and that is written down."""
         ...

@@ -19,7 +19,7 @@ from spatial_agent.services.api.event_json import event_to_json
 from spatial_agent.services.api.schemas import QuestionRequest
 from spatial_agent.services.scene_files.folder import SceneFiles
 from spatial_agent.services.scene_files.measuring import measure
-from spatial_agent.services.store.records import Job, SceneRecord
+from spatial_agent.services.store.records import Job
 from spatial_agent.services.store.store import Store
 from spatial_agent.services.work.agents import Agents
 from spatial_agent.services.work.job_runner import Done, Tell
@@ -27,13 +27,11 @@ from spatial_agent.services.work.redaction import without_folders
 from spatial_agent.tools.contract import Json
 from spatial_agent.tools.errors import ConfigurationError, SourceError, SpatialAgentError
 
-#: Seconds after the end of a job until what was kept of it is dropped.
-FORGET_S = 0.05
-
 
 class QuestionJob(QuestionRequest):
     """The request of a job that is a question: what was asked, and what only the service adds."""
 
+    source: str = Field(description="Where the scene's own folder has what it was measured from.")
     dialogue: Annotated[list[dict[str, Any]], Field(max_length=64)] = Field(
         default_factory=list, description="What was asked and answered before, as JSON of `Exchange`."
     )
@@ -67,41 +65,28 @@ class AgentRuns:
             tell(kind, without_folders(dict(data), self._folders))
 
         try:
-            scene = await self._scene(job)
-            done = await (self._measure(scene) if job.new.kind == "scene" else self._ask(job, scene, told))
+            done = await (self._measure(job) if job.new.kind == "scene" else self._ask(job, told))
         except SpatialAgentError as error:
             error.args = tuple(without_folders(list(error.args), self._folders))
             raise
         return Done(without_folders(dict(done.answer), self._folders), done.exchange)
 
-    async def forget(self, job_id: str) -> None:
-        """Drop what was kept to take up a job again; it has ended."""
-        # Whoever waits for the answer goes first.
-        await asyncio.sleep(FORGET_S)
+    async def forget(self, job_ids: Sequence[str]) -> None:
+        """Drop what was kept to take jobs up again; their traces stay, and go by age."""
         # All agents of a service keep their checkpoints in one place.
         with suppress(ConfigurationError):
-            await (await self._agent(None)).drop(job_id)
+            await (await self._agent(None)).drop(*job_ids)
 
-    async def drop(self, job_ids: Sequence[str]) -> None:
-        """Remove checkpoints left over of jobs that are kept no longer; their traces go by age."""
-        with suppress(ConfigurationError):
-            agent = await self._agent(None)
-            for job_id in job_ids:
-                await agent.drop(job_id)
-
-    async def _scene(self, job: Job) -> SceneRecord:
-        record = await asyncio.to_thread(self._store.scenes.scene, job.new.tenant, job.new.scene)
-        if record is None:
+    async def _measure(self, job: Job) -> Done:
+        scene = await asyncio.to_thread(self._store.scenes.scene, job.new.tenant, job.new.scene)
+        if scene is None:
             raise SourceError(f"the scene {job.new.scene} was deleted; upload it again")
-        return record
-
-    async def _measure(self, scene: SceneRecord) -> Done:
         agent = await self._agent(scene.profile)
         return Done(await measure(agent, scene, self._scenes, self._folders))
 
-    async def _ask(self, job: Job, scene: SceneRecord, tell: Tell) -> Done:
+    async def _ask(self, job: Job, tell: Tell) -> Done:
         asked = QuestionJob.model_validate(job.new.request)
-        agent = await self._agent(asked.profile or scene.profile)
+        agent = await self._agent(asked.profile)
         dialogue = Dialogue(tuple(from_plain(Exchange, item) for item in await self._dialogue(job, asked)))
         # Without words before it a question stands as it was asked.
         question = resolve_followup(asked.question, dialogue) if dialogue.exchanges else asked.question
@@ -111,7 +96,7 @@ class AgentRuns:
                 tell(*event_to_json(event))
 
         answer = await agent.aask(
-            self._scenes.source(scene),
+            self._scenes.source_at(job.new.scene, asked.source),
             question,
             options=asked.options,
             regions=[from_plain(Region, region.model_dump()) for region in asked.regions],

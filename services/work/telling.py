@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 #: Seconds for which pieces of text are gathered into one event.
 GATHER_S = 0.05
 #: Seconds for which events are gathered before they are shown: each look interrupts the work itself.
-TAKE_S = 0.01
+TAKE_S = 0.03
 #: Seconds between writes of the events of a job.
 WRITE_S = 0.1
 #: Seconds between writes while they fail.

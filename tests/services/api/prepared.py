@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,7 +51,7 @@ class Doing:
         exchange = {"question": question, "answer": answer.text, "objects": []}
         return Done(answer.to_json(), exchange if job.new.session else None)
 
-    async def forget(self, job_id: str) -> None:
+    async def forget(self, job_ids: Sequence[str]) -> None:
         return None
 
     async def _wait(self, job: Job) -> None:

@@ -89,6 +89,24 @@ class LifeOfJobs(RuleBasedStateMachine):
         expected = self.expected_claim()
         job = self.store.jobs.claim(worker, OVER_S if is_lost else LONG_S)
         assert (job.id if job else None) == expected
+        self.claimed(expected, worker, is_lost)
+
+    @rule(
+        session=st.sampled_from([None, *SESSIONS]),
+        priority=st.integers(-2, 2),
+        worker=st.sampled_from(WORKERS),
+        is_lost=st.booleans(),
+    )
+    def submit_and_claim(self, session: str | None, priority: int, worker: str, is_lost: bool) -> None:
+        new = NewJob("ann", "question", {}, "sc_1", session, priority)
+        job, is_new, claimed = self.store.jobs.submit_and_claim(worker, OVER_S if is_lost else LONG_S, new)
+        assert is_new
+        self.known[job.id] = Known(len(self.known), session, priority)
+        expected = self.expected_claim()
+        assert (claimed.id if claimed else None) == expected
+        self.claimed(expected, worker, is_lost)
+
+    def claimed(self, expected: str | None, worker: str, is_lost: bool) -> None:
         if expected is not None:
             known = self.known[expected]
             self.clock += 1

@@ -10,6 +10,7 @@ import random
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 
 from spatial_agent.services.api.config import Work
 from spatial_agent.services.store.records import Job
@@ -32,7 +33,7 @@ class Ledger:
         self._write("end", job.id)
         return Done({"number": job.new.request["number"]})
 
-    async def forget(self, job_id: str) -> None:
+    async def forget(self, job_ids: Sequence[str]) -> None:
         return
 
     def _write(self, what: str, job_id: str) -> None:

@@ -1,7 +1,7 @@
 """Runners that do as a test says, and desks around them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, TypeVar
 
@@ -42,8 +42,8 @@ class Scripted:
         finally:
             self.at_once -= 1
 
-    async def forget(self, job_id: str) -> None:
-        self.forgotten.append(job_id)
+    async def forget(self, job_ids: Sequence[str]) -> None:
+        self.forgotten += job_ids
 
 
 class Gated:

@@ -9,7 +9,7 @@ from spatial_agent.services.metrics import PrometheusMeter
 from spatial_agent.services.store.errors import IdempotencyConflictError, QueueFullError
 from spatial_agent.services.store.records import LOCAL_TENANT, Job, SessionRecord
 from spatial_agent.services.store.store import Store
-from spatial_agent.services.work import desk as desk_module
+from spatial_agent.services.work import intake
 from spatial_agent.services.work.desk import Done
 from spatial_agent.services.work.job_metrics import JOB_METRICS
 from spatial_agent.services.work.job_runner import Tell
@@ -31,7 +31,7 @@ from tests.services.work.scripted import (
 @pytest.fixture(autouse=True)
 def _never_look_without_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a job that nobody announces wait for ever: looking now and then would hide it."""
-    monkeypatch.setattr(desk_module, "POLL_S", 3600.0)
+    monkeypatch.setattr(intake, "POLL_S", 3600.0)
 
 
 def test_a_job_is_run_and_its_answer_kept(store: Store) -> None:
@@ -128,10 +128,12 @@ def test_no_more_jobs_run_at_a_time_than_may(store: Store) -> None:
     async def test() -> None:
         async with working(store, runner, workers=3) as desk:
             jobs = [(await desk.submit(new_job(number)))[0] for number in range(30)]
+            at_once = await asyncio.gather(*(desk.submit(new_job(number)) for number in range(30)))
+            jobs += [job for job, _ in at_once]
             assert {(await ended(desk, job)).state for job in jobs} == {"done"}
 
     on_loop(test())
-    assert len(set(runner.ran)) == len(runner.ran) == 30
+    assert len(set(runner.ran)) == len(runner.ran) == 60
     assert 1 <= runner.most_at_once <= 3
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import threading
+from typing import Unpack
 
 import pytest
 
-from spatial_agent.services.store.records import LOCAL_TENANT, EventId, Job
+from spatial_agent.services.store.jobs import Terms
+from spatial_agent.services.store.records import LOCAL_TENANT, EventId, Job, NewJob
 from spatial_agent.services.store.store import Store
 from spatial_agent.services.work import desk as desk_module
 from spatial_agent.services.work.desk import Done
@@ -133,15 +135,49 @@ def test_a_job_that_is_claimed_at_the_last_moment_is_given_back(
 
     monkeypatch.setattr(store.jobs, "claim", slow_claim)
     runner = Scripted(at_once)
+    job, _ = store.jobs.submit(new_job())
 
     async def test() -> None:
         async with working(store, runner) as desk:
-            job, _ = await desk.submit(new_job())
             assert await asyncio.to_thread(claimed.wait, PATIENCE_S)
             drained = asyncio.create_task(desk.drain(PATIENCE_S))
             await asyncio.sleep(0)
             go_on.set()
             await drained
+            assert state(store, job) == ("queued", 0)
+
+    on_loop(test())
+    assert runner.ran == []
+
+
+def test_a_job_that_is_handed_in_at_the_last_moment_is_given_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, go_on = threading.Event(), threading.Event()
+    submit_and_claim = store.jobs.submit_and_claim
+
+    def slow(
+        worker: str, lease_s: float, new: NewJob, **terms: Unpack[Terms]
+    ) -> tuple[Job, bool, Job | None]:
+        done = submit_and_claim(worker, lease_s, new, **terms)
+        written.set()
+        assert go_on.wait(PATIENCE_S)
+        return done
+
+    monkeypatch.setattr(store.jobs, "submit_and_claim", slow)
+    runner = Scripted(at_once)
+
+    async def test() -> None:
+        async with working(store, runner) as desk:
+            submitting = asyncio.create_task(desk.submit(new_job()))
+            assert await asyncio.to_thread(written.wait, PATIENCE_S)
+            # Who hands it in does not wait for the end.
+            submitting.cancel()
+            drained = asyncio.create_task(desk.drain(PATIENCE_S))
+            await asyncio.sleep(0)
+            go_on.set()
+            await drained
+            (job,) = store.jobs.listed(LOCAL_TENANT)
             assert state(store, job) == ("queued", 0)
 
     on_loop(test())

@@ -10,7 +10,7 @@ from spatial_agent.services.store.errors import StoreUnavailableError
 from spatial_agent.services.store.records import LOCAL_TENANT, Job, JobState
 from spatial_agent.services.store.store import Store
 from spatial_agent.services.work import desk as desk_module
-from spatial_agent.services.work import following, store_calls, telling
+from spatial_agent.services.work import following, intake, store_calls, telling
 from spatial_agent.services.work.desk import Done
 from spatial_agent.services.work.job_runner import Tell
 from tests.services.work.scripted import (
@@ -32,7 +32,7 @@ from tests.services.work.scripted import (
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk_module, "BEAT_S", 0.01)
-    monkeypatch.setattr(desk_module, "POLL_S", 0.01)
+    monkeypatch.setattr(intake, "POLL_S", 0.01)
     monkeypatch.setattr(following, "LOOK_S", 0.01)
     monkeypatch.setattr(telling, "WRITE_S", 0.01)
     monkeypatch.setattr(telling, "WRITE_AGAIN_S", 0.01)
