@@ -81,7 +81,7 @@ async def complete(
         service,
         caller,
         told_of,
-        scene,
+        lambda: scene,
         priority=understood.spatial.priority,
         idempotency_key=idempotency_key,
         fingerprint=fingerprint_of(caller, "chat", told_of),

@@ -5,7 +5,7 @@ from typing import Any
 
 from spatial_agent.agent.answer import Answer
 from spatial_agent.agent.events import Answered, Event, StageDone, Started, ToolEnded, ToolStarted, Wrote
-from spatial_agent.agent.plain import from_plain, to_plain
+from spatial_agent.agent.plain import from_plain
 from spatial_agent.tools.errors import InvalidValueError
 
 #: What an event is called on the wire, by its class.
@@ -26,7 +26,8 @@ def event_to_json(event: Event) -> tuple[str, dict[str, Any]]:
     """Return what an event is called on the wire, and what it says, plain JSON."""
     if isinstance(event, Answered):
         return ANSWER, event.answer.to_json()
-    return KINDS[type(event)], to_plain(event)
+    # What their fields hold is plain JSON already.
+    return KINDS[type(event)], dict(vars(event))
 
 
 def event_from_json(kind: str, data: Mapping[str, Any]) -> Event:

@@ -33,6 +33,7 @@ from spatial_agent.services.api.submitting import fingerprint_of, submit_questio
 from spatial_agent.services.api.views import question_view
 from spatial_agent.services.api.waiting import until_leaving, wait_for
 from spatial_agent.services.store.records import FINAL, EventId, Job, JobEvent, JobState, SceneRecord
+from spatial_agent.services.store.store import Store
 from spatial_agent.services.work.redaction import without_folders
 
 router = api_router("questions")
@@ -124,14 +125,13 @@ async def ask(
     The answer comes at once with `Prefer: wait=N` where it is there within N seconds; else ask for the
     question again, or follow its events.
     """
-    scene = await _scene(service, caller, asked)
     _check(service, asked)
     told = asked.model_dump(mode="json")
     job, is_new = await submit_question(
         service,
         caller,
         told,
-        scene,
+        lambda: _scene(service.store, caller, asked),
         session=asked.session,
         priority=asked.priority,
         idempotency_key=idempotency_key,
@@ -280,7 +280,7 @@ async def picture(job: TheQuestion, request: Request, service: TheService) -> Se
     return SentFile(path, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
 
-async def _scene(service: Service, caller: Caller, asked: QuestionRequest) -> SceneRecord:
+def _scene(store: Store, caller: Caller, asked: QuestionRequest) -> SceneRecord:
     """Return the scene a question is about.
 
     Raises:
@@ -290,7 +290,7 @@ async def _scene(service: Service, caller: Caller, asked: QuestionRequest) -> Sc
     """
     scene_id = asked.scene
     if asked.session is not None:
-        session = await asyncio.to_thread(service.store.sessions.session, caller.tenant, asked.session)
+        session = store.sessions.session(caller.tenant, asked.session)
         if session is None:
             raise NotFoundError(f"there is no session {asked.session}")
         if scene_id not in (None, session.scene):
@@ -300,17 +300,17 @@ async def _scene(service: Service, caller: Caller, asked: QuestionRequest) -> Sc
         scene_id = session.scene
     if scene_id is None:
         raise InvalidRequestError("expected a scene or a session that the question is about, got neither")
-    return await ready_scene(service, caller, scene_id)
+    return ready_scene(store, caller, scene_id)
 
 
-async def ready_scene(service: Service, caller: Caller, scene_id: str) -> SceneRecord:
+def ready_scene(store: Store, caller: Caller, scene_id: str) -> SceneRecord:
     """Return a caller's scene that can be asked about, now or once it is measured.
 
     Raises:
         NotFoundError: If it is not there.
         ConflictError: If it could not be measured.
     """
-    record = await asyncio.to_thread(service.store.scenes.scene, caller.tenant, scene_id)
+    record = store.scenes.scene(caller.tenant, scene_id)
     if record is None:
         raise NotFoundError(f"there is no scene {scene_id}")
     if record.state == "failed":

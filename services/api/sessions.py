@@ -46,7 +46,7 @@ async def begin(
     caller: Asks,
 ) -> SessionView:
     """Begin a dialogue about a scene; its questions give the session instead of the scene."""
-    scene = await ready_scene(service, caller, asked.scene)
+    scene = await asyncio.to_thread(ready_scene, service.store, caller, asked.scene)
     if await asyncio.to_thread(service.store.sessions.count, caller.tenant) >= MOST_SESSIONS:
         raise QuotaError(f"expected fewer than {MOST_SESSIONS} dialogues, got as many; delete some of them")
     record = SessionRecord(new_id("se"), caller.tenant, scene.id, time.time())

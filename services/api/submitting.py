@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from spatial_agent.services.api.auth import spend
 from spatial_agent.services.api.caller import Caller
@@ -26,8 +26,9 @@ def check_working(service: Service) -> None:
 async def submit(
     service: Service,
     caller: Caller,
-    new: NewJob,
+    new: NewJob | Callable[[], NewJob],
     *,
+    priority: int = 0,
     idempotency_key: str | None = None,
     fingerprint: str = "",
 ) -> tuple[Job, bool]:
@@ -36,7 +37,8 @@ async def submit(
     Args:
         service: The service.
         caller: Whose it is.
-        new: The job.
+        new: The job, or what makes it where calls of the store are made.
+        priority: Its priority.
         idempotency_key: What the caller calls this request; the same again gives the same job.
         fingerprint: What tells this request from another one under the same key.
 
@@ -52,8 +54,8 @@ async def submit(
     """
     check_working(service)
     allowance = caller.allowance
-    if allowance is not None and new.priority > allowance.priority:
-        raise ForbiddenError(f"this key allows priorities up to {allowance.priority}, got {new.priority}")
+    if allowance is not None and priority > allowance.priority:
+        raise ForbiddenError(f"this key allows priorities up to {allowance.priority}, got {priority}")
     try:
         await spend(service, caller)
     except QuotaError as error:
@@ -71,7 +73,11 @@ async def submit(
 
 
 async def _asked_before(
-    service: Service, new: NewJob, error: QuotaError, idempotency_key: str | None, fingerprint: str
+    service: Service,
+    new: NewJob | Callable[[], NewJob],
+    error: QuotaError,
+    idempotency_key: str | None,
+    fingerprint: str,
 ) -> Job:
     """Return the job that the same request made before: to be told of it again costs nothing."""
     if idempotency_key is None:
@@ -90,7 +96,7 @@ async def submit_question(
     service: Service,
     caller: Caller,
     request: Mapping[str, Json],
-    scene: SceneRecord,
+    find_scene: Callable[[], SceneRecord],
     *,
     session: str | None = None,
     priority: int = 0,
@@ -103,23 +109,32 @@ async def submit_question(
         service: The service.
         caller: Who asks.
         request: The question as plain JSON of `QuestionRequest`, or of what `QuestionJob` adds to it.
-        scene: What it is about.
+        find_scene: Returns what it is about; may call the store.
         session: Id of the dialogue it belongs to, which is the caller's.
         priority: Higher first.
         idempotency_key: What the caller calls this request.
         fingerprint: What tells it from another one under the same key.
+
+    Raises:
+        SpatialAgentError: What `find_scene` raises, beside what `submit` does.
     """
-    new = NewJob(
-        tenant=caller.tenant,
-        kind="question",
-        request={**request, "profile": request.get("profile") or scene.profile, "source": scene.source},
-        scene=scene.id,
-        session=session,
-        priority=priority,
-        key=caller.key_id,
-        request_id=caller.request_id,
+
+    def new() -> NewJob:
+        scene = find_scene()
+        return NewJob(
+            tenant=caller.tenant,
+            kind="question",
+            request={**request, "profile": request.get("profile") or scene.profile, "source": scene.source},
+            scene=scene.id,
+            session=session,
+            priority=priority,
+            key=caller.key_id,
+            request_id=caller.request_id,
+        )
+
+    return await submit(
+        service, caller, new, priority=priority, idempotency_key=idempotency_key, fingerprint=fingerprint
     )
-    return await submit(service, caller, new, idempotency_key=idempotency_key, fingerprint=fingerprint)
 
 
 def fingerprint_of(caller: Caller, way: str, told: Mapping[str, Json]) -> str:

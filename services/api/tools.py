@@ -92,7 +92,9 @@ async def call(
     reason = refusal(chosen)
     if reason is not None:
         raise InvalidRequestError(f"{name} cannot be called from outside: {reason}")
-    scene = None if asked.scene is None else await ready_scene(service, caller, asked.scene)
+    scene: SceneRecord | None = None
+    if asked.scene is not None:
+        scene = await asyncio.to_thread(ready_scene, service.store, caller, asked.scene)
     places = _places(request, service)
     await spend(service, caller)
     async with places:

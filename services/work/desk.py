@@ -146,7 +146,7 @@ class Desk:
 
     async def submit(
         self,
-        new: NewJob,
+        new: NewJob | Callable[[], NewJob],
         *,
         idempotency_key: str | None = None,
         fingerprint: str = "",
@@ -155,7 +155,7 @@ class Desk:
         """Hand a job in; once this returns, it survives this process.
 
         Args:
-            new: The job.
+            new: The job, or what makes it, which is called where calls of the store are: it may call it.
             idempotency_key: The same key of the same tenant makes no second job.
             fingerprint: Of the request that the key came with.
             most_of_tenant: How many unfinished jobs its tenant may have.
@@ -164,6 +164,7 @@ class Desk:
             The job, and whether it was made by this call.
 
         Raises:
+            Exception: What making the job raises; it is not handed in then.
             IdempotencyConflictError: If the key stood for another request.
             QueueFullError: If as many jobs wait as may.
             StoreUnavailableError: If the store cannot be reached.

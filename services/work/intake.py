@@ -19,6 +19,8 @@ _log = logging.getLogger(__name__)
 POLL_S = 1.0
 #: A job that was claimed, with the last event that there is of this attempt, or its place 0.
 Claimed = tuple[Job, EventId]
+#: A job, or what makes it, which may call the store.
+New = NewJob | Callable[[], NewJob]
 
 
 class Intake:
@@ -59,8 +61,8 @@ class Intake:
         self._handing_in: set[asyncio.Task[tuple[Job, bool]]] = set()
         self._wake = asyncio.Event()
 
-    async def submit(self, new: NewJob, **terms: Unpack[Terms]) -> tuple[Job, bool]:
-        """Hand a job in, and have it taken up as soon as there is room; see `JobTable.submit`."""
+    async def submit(self, new: New, **terms: Unpack[Terms]) -> tuple[Job, bool]:
+        """Hand a job in, and have it taken up as soon as there is room; see `Desk.submit`."""
         if self._has_room and self._is_open:
             # The room is held from now on, and what was taken up is seen through, whoever leaves meanwhile.
             self._held += 1
@@ -68,7 +70,7 @@ class Intake:
             self._handing_in.add(handing_in)
             handing_in.add_done_callback(self._handed_in)
             return await asyncio.shield(handing_in)
-        job, is_new = await self._calls(self._store.jobs.submit, new, **terms)
+        job, is_new = await self._calls(_submit, self._store, new, **terms)
         if is_new:
             self._wait_for_room(job)
         return job, is_new
@@ -106,11 +108,11 @@ class Intake:
         if self._handing_in:
             await asyncio.wait(self._handing_in)
 
-    async def _submit_and_take(self, new: NewJob, terms: Terms) -> tuple[Job, bool]:
+    async def _submit_and_take(self, new: New, terms: Terms) -> tuple[Job, bool]:
         """Hand a job in and take the next one up at once: most often it is the same."""
         with self._letting_go():
             job, is_new, claimed = await self._calls(
-                submit_and_claim, self._store, self._worker, self._lease_s, new, **terms
+                _submit_and_claim, self._store, self._worker, self._lease_s, new, **terms
             )
             if claimed is not None and claimed[0].id == job.id:
                 self._take_up(*claimed)
@@ -168,7 +170,7 @@ class Intake:
 
     async def _claim(self) -> Claimed | None:
         try:
-            return await self._calls(claim, self._store, self._worker, self._lease_s)
+            return await self._calls(_claim, self._store, self._worker, self._lease_s)
         except StoreUnavailableError:
             return None
         except Exception:
@@ -176,7 +178,15 @@ class Intake:
             return None
 
 
-def claim(store: Store, worker: str, lease_s: float) -> Claimed | None:
+def _made(new: New) -> NewJob:
+    return new() if callable(new) else new
+
+
+def _submit(store: Store, new: New, **terms: Unpack[Terms]) -> tuple[Job, bool]:
+    return store.jobs.submit(_made(new), **terms)
+
+
+def _claim(store: Store, worker: str, lease_s: float) -> Claimed | None:
     """Claim the next job; return it with the last event that there is of this attempt, or its place 0.
 
     An attempt that was given back does not count, so that the next one has its number: it goes on from there.
@@ -185,11 +195,11 @@ def claim(store: Store, worker: str, lease_s: float) -> Claimed | None:
     return None if job is None else (job, _place(store, job))
 
 
-def submit_and_claim(
-    store: Store, worker: str, lease_s: float, new: NewJob, **terms: Unpack[Terms]
+def _submit_and_claim(
+    store: Store, worker: str, lease_s: float, new: New, **terms: Unpack[Terms]
 ) -> tuple[Job, bool, Claimed | None]:
-    """Hand in a job and claim the next one; return the job, whether it is new, and what `claim` returns."""
-    job, is_new, claimed = store.jobs.submit_and_claim(worker, lease_s, new, **terms)
+    """Hand in a job and claim the next one; return the job, whether it is new, and what `_claim` returns."""
+    job, is_new, claimed = store.jobs.submit_and_claim(worker, lease_s, _made(new), **terms)
     if claimed is None:
         return job, is_new, None
     # Of what has just been made nothing can have happened yet.

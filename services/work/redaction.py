@@ -16,11 +16,11 @@ def without_folders(value: Any, folders: Sequence[Path]) -> Any:  # noqa: ANN401
     {'source': 'a/scan', 'frames': [3]}
     """
     if isinstance(value, str):
-        return _text_without(value, folders)
+        # Most texts name none by far.
+        return _text_without(value, folders) if "/" in value or "\\" in value else value
     if isinstance(value, dict):
         return {
-            _text_without(name, folders) if isinstance(name, str) else name: without_folders(item, folders)
-            for name, item in value.items()
+            without_folders(name, folders): without_folders(item, folders) for name, item in value.items()
         }
     if isinstance(value, list | tuple):
         return [without_folders(item, folders) for item in value]
@@ -28,8 +28,6 @@ def without_folders(value: Any, folders: Sequence[Path]) -> Any:  # noqa: ANN401
 
 
 def _text_without(text: str, folders: Sequence[Path]) -> str:
-    if "/" not in text and "\\" not in text:  # most texts by far
-        return text
     for folder in folders:
         text = text.replace(f"{folder}/", "").replace(str(folder), ".")
     return text

@@ -36,7 +36,7 @@ async def waiting(folder: Path) -> AsyncIterator[tuple[Service, Job]]:
         scene = service.store.scenes.scene(LOCAL_TENANT, add_scene(service.store, LOCAL_TENANT))
         assert scene is not None
         asked = {"question": "wait for it", "options": []}
-        job, _ = await submit_question(service, local_caller(), asked, scene)
+        job, _ = await submit_question(service, local_caller(), asked, lambda: scene)
         assert await asyncio.to_thread(oracle.begun.wait, 30)
         yield service, job
     finally:
