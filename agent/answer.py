@@ -1,7 +1,7 @@
 """The answer users get: a conclusion with a margin and its evidence, or a refusal that says why."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from spatial_agent.tools.contract import Json
@@ -59,7 +59,8 @@ class Answer:
 
     def to_json(self) -> dict[str, Json]:
         """Return the answer as plain JSON, with its format name."""
-        return {"format": FORMAT} | asdict(self)
+        evidence = [dict(item) for item in self.evidence]
+        return {"format": FORMAT, **vars(self), "evidence": evidence, "degraded": list(self.degraded)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Answer":

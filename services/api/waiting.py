@@ -54,7 +54,10 @@ async def while_wanted(service: Service, request: Request, work: Coroutine[Any, 
             return working.result()
         raise DrainingError("the call was given up before it was done; try again soon", retry_after_s=5.0)
     finally:
-        await _cancelled(working, *ends)
+        for future in ends:
+            future.cancel()
+        if not working.done():
+            await _cancelled(working)
 
 
 async def until_leaving(items: AsyncIterator[Item], leaving: asyncio.Event) -> AsyncGenerator[Item]:

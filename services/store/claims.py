@@ -47,9 +47,9 @@ _NEXT = select(
         ).scalar_subquery(),
     )
 )
-_TAKE = (
+_TAKE_NEXT = (
     update(jobs)
-    .where(_NUMBER)
+    .where(jobs.c.number == _NEXT.scalar_subquery())
     .values(
         state="running",
         worker=bindparam("by"),
@@ -57,7 +57,7 @@ _TAKE = (
         started=now(),
         attempts=jobs.c.attempts + 1,
     )
-    .returning(*FIELDS)
+    .returning(jobs.c.number, *FIELDS)
 )
 _RENEW = (
     update(jobs)
@@ -85,12 +85,11 @@ _END_CANCELLED = (
 def claim(connection: Connection, worker: str, lease_s: float) -> Job | None:
     """Take the next job for a worker; None where none can be taken."""
     given = {"by": worker, "lease_s": lease_s}
-    while (number := connection.execute(_NEXT).scalar()) is not None:
-        job = job_of(connection.execute(_TAKE, {"with_number": number, **given}).one())
-        if not job.cancelling:
-            return job
+    while (row := connection.execute(_TAKE_NEXT, given).one_or_none()) is not None:
+        if not row.cancelling:
+            return job_of(row)
         # Whoever ran it died before it could give up.
-        end_cancelled(connection, number)
+        end_cancelled(connection, row.number)
     return None
 
 

@@ -161,6 +161,9 @@ class JobTable:
             IdempotencyConflictError: If the key came with another request before.
             QueueFullError: If as many jobs as may are there.
         """
+        if new.session is None:
+            # One comes and one is taken up, so that no more wait than before.
+            terms = Terms(**terms | {"most_queued": None})
         with self._database.writing() as connection:
             job, is_new = self._submit(connection, new, terms)
             return job, is_new, claims.claim(connection, worker, lease_s)
