@@ -3,8 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Unpack
 
 from spatial_agent.services.store.errors import StoreUnavailableError
@@ -72,7 +71,8 @@ class Intake:
             return await asyncio.shield(handing_in)
         job, is_new = await self._calls(_submit, self._store, new, **terms)
         if is_new:
-            self._wait_for_room(job)
+            self._queued_here[job.id] = job.new.tenant
+            self._wake.set()
         return job, is_new
 
     def tenant_of(self, job_id: str) -> str | None:
@@ -110,36 +110,26 @@ class Intake:
 
     async def _submit_and_take(self, new: New, terms: Terms) -> tuple[Job, bool]:
         """Hand a job in and take the next one up at once: most often it is the same."""
-        with self._letting_go():
+        try:
             job, is_new, claimed = await self._calls(
                 _submit_and_claim, self._store, self._worker, self._lease_s, new, **terms
             )
-            if claimed is not None and claimed[0].id == job.id:
-                self._take_up(*claimed)
-                return job, is_new
+            is_taken = claimed is not None and claimed[0].id == job.id
             if is_new:
-                self._wait_for_room(job)
+                self._queued_here[job.id] = job.new.tenant
             if claimed is not None:
                 self._take_up_next(*claimed)
+            if is_new and not is_taken:
+                self._wake.set()
+        finally:
+            self._held -= 1
+            if self._is_backlog:
+                self._wake.set()
         return job, is_new
 
     def _handed_in(self, handing_in: "asyncio.Task[tuple[Job, bool]]") -> None:
         self._handing_in.discard(handing_in)
         look_away(handing_in)
-
-    def _wait_for_room(self, job: Job) -> None:
-        self._queued_here[job.id] = job.new.tenant
-        self._wake.set()
-
-    @contextmanager
-    def _letting_go(self) -> Iterator[None]:
-        """Hold the room of a job no longer than until the end, when the job has it or there was none."""
-        try:
-            yield
-        finally:
-            self._held -= 1
-            if self._is_backlog:
-                self._wake.set()
 
     @property
     def _has_room(self) -> bool:
@@ -153,11 +143,13 @@ class Intake:
         """Take up the next job, if any, and take note of whether more may wait."""
         queued_before = tuple(self._queued_here)
         self._held += 1
-        with self._letting_go():
+        try:
             claimed = await self._claim()
             if claimed is not None:
                 self._take_up_next(*claimed)
                 return
+        finally:
+            self._held -= 1
         # Taken up by others, or behind another of its dialogue, whose end wakes the desk.
         for job_id in queued_before:
             self._queued_here.pop(job_id, None)
@@ -202,9 +194,14 @@ def _submit_and_claim(
     job, is_new, claimed = store.jobs.submit_and_claim(worker, lease_s, _made(new), **terms)
     if claimed is None:
         return job, is_new, None
-    # Of what has just been made nothing can have happened yet.
-    is_first = is_new and claimed.id == job.id
-    return job, is_new, (claimed, EventId(claimed.attempts, 0) if is_first else _place(store, claimed))
+    if is_new and claimed.id == job.id:
+        # Nothing can have happened yet in what has just been made.
+        return job, is_new, (claimed, EventId(claimed.attempts, 0))
+    try:
+        return job, is_new, (claimed, _place(store, claimed))
+    except StoreUnavailableError:
+        # It was handed in all the same; what was claimed is taken up by whoever finds its lease run out.
+        return job, is_new, None
 
 
 def _place(store: Store, job: Job) -> EventId:

@@ -39,7 +39,7 @@ class TestKeys:
         assert code == 0
         assert re.fullmatch(r"sa_[0-9a-z]+_[A-Za-z0-9_-]{43}\n", out)
         assert "tenant anna" in err
-        secret = out.strip().rpartition("_")[2]
+        secret = out.strip().split("_", 2)[2]
         code, listed, _ = run("keys", "list", "--json", "--config", config)
         (key,) = json.loads(listed)
         assert (key["name"], key["tenant"], key["scopes"]) == ("anna's laptop", "anna", ["read"])

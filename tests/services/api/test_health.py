@@ -1,6 +1,7 @@
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -77,8 +78,11 @@ class TestHealth:
 
 
 class TestMetrics:
-    def test_requests_and_jobs_are_counted(self, api: Prepared) -> None:
+    def test_requests_and_jobs_are_counted(
+        self, api: Prepared, eventually: Callable[[Callable[[], bool]], None]
+    ) -> None:
         api.ask()
+        eventually(lambda: "spatial_agent_jobs_total{" in api.http.get("/metrics").text)
         api.http.get("/v1/questions/q_00000000000000000000000000000000")
         api.http.get("/nowhere/at/all")
         response = api.http.get("/metrics")
@@ -111,16 +115,23 @@ class TestLogs:
         [("how far?", "done"), ("fail to see it", "failed"), ("crash into it", "failed")],
     )
     def test_a_job_is_a_line_with_the_id_of_its_request(
-        self, api: Prepared, caplog: pytest.LogCaptureFixture, question: str, outcome: str
+        self,
+        api: Prepared,
+        caplog: pytest.LogCaptureFixture,
+        eventually: Callable[[Callable[[], bool]], None],
+        question: str,
+        outcome: str,
     ) -> None:
         caplog.set_level(logging.INFO, "spatial_agent")
         asked = f"job-{question[:3]}"
         view = api.ask(question, headers={"X-Request-Id": asked}).json()
-        (line,) = [
-            fields
-            for record in caplog.records
-            if (fields := getattr(record, "fields", {})).get("job") == view["id"]
-        ]
+
+        def lines() -> list[dict[str, Any]]:
+            told = [getattr(record, "fields", {}) for record in caplog.records]
+            return [fields for fields in told if fields.get("job") == view["id"]]
+
+        eventually(lambda: lines() != [])
+        (line,) = lines()
         assert (line["request_id"], line["kind"], line["outcome"]) == (asked, "question", outcome)
         assert (line["tenant"], line["scene"], line["attempt"]) == ("local", api.scene, 1)
         assert question not in json.dumps(line)
