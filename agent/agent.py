@@ -58,7 +58,7 @@ class SpatialAgent:
         self.licences = tuple(licences)
         self.model = None if wiring.model is None else wiring.model.name
         self._on_close = on_close
-        self._background = BackgroundLoop()
+        self._background = BackgroundLoop(wiring.new_loop)
 
     def ask(
         self,

@@ -2,18 +2,20 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+NewLoop = Callable[[], asyncio.AbstractEventLoop]
 
 
 class BackgroundLoop:
     """Starts on first use; everything asynchronous of one agent lives on it."""
 
-    def __init__(self) -> None:
-        """Start nothing yet."""
+    def __init__(self, new_loop: NewLoop = asyncio.new_event_loop) -> None:
+        """Start nothing yet; `new_loop` makes the event loop."""
+        self._new_loop = new_loop
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -22,7 +24,7 @@ class BackgroundLoop:
         """Run a coroutine on the loop; cancelling the future cancels it."""
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
+                self._loop = self._new_loop()
                 self._thread = threading.Thread(
                     target=_run, args=(self._loop,), name="spatial-agent", daemon=True
                 )

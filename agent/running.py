@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from spatial_agent.agent.answer import Answer
+from spatial_agent.agent.background import NewLoop
 from spatial_agent.agent.events import Answered, Listener, Started, Wrote, event_of
 from spatial_agent.agent.models.bounded import Bounded
 from spatial_agent.agent.models.chat import ChatModel, ToolOffer, Usage
@@ -51,6 +52,7 @@ class Wiring:
         budget: What one run may use.
         open_checkpoints: Opens where checkpoints are kept; a database in `runs_folder` where None.
         most_traces: Traces that are kept, and up to `SWEEP_RUNS` more; None keeps all.
+        new_loop: Makes the event loop that everything happens on.
     """
 
     scenes: Scenes
@@ -64,6 +66,7 @@ class Wiring:
     budget: Budget = field(default_factory=Budget)
     open_checkpoints: OpenCheckpoints | None = None
     most_traces: int | None = MOST_TRACES
+    new_loop: NewLoop = asyncio.new_event_loop
 
 
 class Runs:

@@ -5,11 +5,12 @@
 `spatial-agent serve` runs in a process of its own, so that memory and processor time are its own, on a warm
 scene; the clients are wrk's, written in C with a few lines of Lua: what asks takes some hundredths of the
 processor that answers (the column `client`; in Python it would take as much as the service). Baseline is the
-same questions in process, `open_agent().ask`: one after the other, and from 8 threads. `overhead`: one client
-and asking in process take turns, question by question, so that a busy machine is busy for both; goal: over
-HTTP at most 5 ms more (p50). `load`: so many clients, each asking again as soon as it is answered. `mixed`:
-three scenes, clients that follow events, and one that uploads a scene over and over. Ctrl+C ends what runs,
-and prints what was measured so far. Ten minutes each: `--seconds 600`.
+same questions in process, `open_agent().ask`: one after the other, and from 8 threads (`baseline`; without it
+loads are compared with the first one). `overhead`: one client and asking in process take turns, question by
+question, so that a busy machine is busy for both; goal: over HTTP at most 5 ms more (p50). `load`: so many
+clients, each asking again as soon as it is answered. `mixed`: three scenes, clients that follow events, and
+one that uploads a scene over and over. Ctrl+C ends what runs, and prints what was measured so far. Ten
+minutes each: `--seconds 600`.
 """
 
 import argparse
@@ -45,7 +46,7 @@ GOAL_MS = 5.0
 GROWTH_MB = 16.0
 #: Threads that ask in process at once.
 THREADS = 8
-PARTS = ("overhead", "load", "mixed")
+PARTS = ("overhead", "baseline", "load", "mixed")
 
 
 def verdict(is_met: bool) -> str:
@@ -127,8 +128,9 @@ class Measured:
         if "overhead" in parts:
             self.turns = bench.turns()
         works: list[Callable[[], Load]] = []
-        if "load" in parts:
+        if "baseline" in parts:
             works += [partial(bench.in_process, threads) for threads in (1, THREADS)]
+        if "load" in parts:
             works += [partial(bench.over_http, number) for number in clients]
         if "mixed" in parts:
             works.append(bench.mixed)

@@ -120,7 +120,21 @@ def _open_one(
             interface=config.interface,
         )
         return build_agent(
-            choices, settings=settings, meter=meter, runs_folder=folder / RUNS, most_traces=None
+            choices,
+            settings=settings,
+            meter=meter,
+            runs_folder=folder / RUNS,
+            most_traces=None,
+            new_loop=_new_loop,
         )
 
     return open_one
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """Return an event loop for runs: of the kind that the web server runs on, where there is that kind."""
+    try:
+        import uvloop
+    except ImportError:  # there is none for Windows
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

@@ -1,5 +1,6 @@
 """What is wired to what: the one place where an agent is put together."""
 
+import asyncio
 import sys
 from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from spatial_agent.agent.agent import SpatialAgent
+from spatial_agent.agent.background import NewLoop
 from spatial_agent.agent.models.chat import ChatModel, ToolOffer
 from spatial_agent.agent.running import MOST_TRACES, OpenCheckpoints, Wiring
 from spatial_agent.agent.situation import Interface
@@ -99,6 +101,7 @@ def build_agent(
     meter: Meter | None = None,
     runs_folder: Path | None = None,
     most_traces: int | None = MOST_TRACES,
+    new_loop: NewLoop = asyncio.new_event_loop,
 ) -> SpatialAgent:
     """Put an agent together; see `spatial_agent.services.open_agent`.
 
@@ -108,6 +111,7 @@ def build_agent(
         meter: Where numbers about the running service go.
         runs_folder: Where checkpoints and traces go; the installation's folder where None.
         most_traces: Traces that are kept; None keeps all.
+        new_loop: Makes the event loop that its runs go on.
 
     Raises:
         ConfigurationError: If a choice is unknown, or lacks what it needs.
@@ -136,6 +140,7 @@ def build_agent(
         ),
         runs_folder=runs_folder or settings.runs_folder,
         most_traces=most_traces,
+        new_loop=new_loop,
         open_checkpoints=_checkpoints(settings),
         model=model,
         interface=interface,

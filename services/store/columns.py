@@ -8,6 +8,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+#: Writes JSON; making one anew for every value takes as long as writing a small one.
+_ENCODED = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 #: The SQL function that tells the time on SQLite, which has none with a useful resolution.
 SQLITE_CLOCK = "spatial_agent_now"
 
@@ -59,7 +61,7 @@ class PlainJson(TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ANN401 - JSON
         """Return the document as text; escaped beyond ASCII, so that no text is refused."""
-        return None if value is None else json.dumps(value, separators=(",", ":"), allow_nan=False)
+        return None if value is None else _ENCODED(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ANN401 - JSON
         """Return the document."""
