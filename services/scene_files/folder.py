@@ -81,11 +81,11 @@ class SceneFiles:
         Raises:
             SourceError: If its files are gone.
         """
-        folder = self.root / scene
-        path = (folder / source).resolve()
-        if not path.is_relative_to(folder) or not path.exists():
+        folder = str(self.root / scene)
+        path = os.path.normpath(f"{folder}/{source}")
+        if not _is_inside(path, folder) or not os.path.exists(path):
             raise SourceError(f"the files of scene {scene} are gone, it was deleted; upload it again")
-        return path
+        return Path(path)
 
     def artifacts_folder(self, record: SceneRecord) -> Path:
         """Return where what was made of a scene is; it may not exist yet."""
@@ -363,6 +363,17 @@ class SceneFiles:
 
     def _folder(self, record: SceneRecord) -> Path:
         return self.root / record.id
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    """Return whether a path without dots lies in a folder, and no link is on the way."""
+    if path != folder and not path.startswith(folder + os.sep):
+        return False
+    while path != folder:
+        if os.path.islink(path):
+            return False
+        path = os.path.dirname(path)
+    return True
 
 
 def _discard(receiver: Receiver, held: HeldFolder) -> None:

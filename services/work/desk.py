@@ -30,7 +30,7 @@ BEAT_S = 1.0
 #: Seconds a runner may take to stop.
 STOP_S = 5.0
 #: Seconds after the end of a job until it is counted and logged.
-AFTER_S = 0.05
+AFTER_S = 0.005
 #: Seconds for which jobs that ended are gathered until what was kept to go on with them is dropped.
 FORGET_S = 1.0
 #: Calls of the store at a time.

@@ -302,6 +302,20 @@ def test_a_source_is_inside_its_scene(files: SceneFiles, source: str) -> None:
         files.source(replace(record, source=source))
 
 
+def test_a_source_is_reached_without_links(files: SceneFiles, tmp_path: Path) -> None:
+    record = receive(files, {"a.png": picture()})
+    for link in ("files/link", "files/to/link"):
+        there = files.root / record.id / link
+        there.parent.mkdir(exist_ok=True)
+        there.symlink_to(tmp_path, target_is_directory=True)
+        for source in (link, f"{link}/."):
+            with pytest.raises(SourceError, match="upload it again"):
+                files.source(replace(record, source=source))
+        (tmp_path / "below").mkdir(exist_ok=True)
+        with pytest.raises(SourceError, match="upload it again"):
+            files.source(replace(record, source=f"{link}/below"))
+
+
 def test_what_a_dead_server_left_is_swept_away_and_not_what_another_receives(
     files: SceneFiles, store: Store
 ) -> None:
