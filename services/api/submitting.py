@@ -10,6 +10,7 @@ from spatial_agent.services.api.problems import DrainingError, ForbiddenError, Q
 from spatial_agent.services.api.service import Service
 from spatial_agent.services.store.errors import QueueFullError
 from spatial_agent.services.store.records import Job, NewJob, SceneRecord
+from spatial_agent.services.work.intake import New
 from spatial_agent.tools.contract import Json
 
 
@@ -26,7 +27,7 @@ def check_working(service: Service) -> None:
 async def submit(
     service: Service,
     caller: Caller,
-    new: NewJob | Callable[[], NewJob],
+    new: New,
     *,
     priority: int = 0,
     idempotency_key: str | None = None,
@@ -74,7 +75,7 @@ async def submit(
 
 async def _asked_before(
     service: Service,
-    new: NewJob | Callable[[], NewJob],
+    new: New,
     error: QuotaError,
     idempotency_key: str | None,
     fingerprint: str,

@@ -10,12 +10,12 @@ from typing import Any
 from spatial_agent.services.api.config import Retention, Work
 from spatial_agent.services.store.errors import StoreUnavailableError
 from spatial_agent.services.store.jobs import Terms
-from spatial_agent.services.store.records import FINAL, EventId, Job, JobEvent, JobKind, JobState, NewJob
+from spatial_agent.services.store.records import FINAL, EventId, Job, JobEvent, JobKind, JobState
 from spatial_agent.services.store.store import Store
 from spatial_agent.services.work.attempt import Attempt, Bench, Outcome
 from spatial_agent.services.work.feed import Feeds
 from spatial_agent.services.work.following import Following
-from spatial_agent.services.work.intake import Intake
+from spatial_agent.services.work.intake import Intake, New
 from spatial_agent.services.work.job_metrics import JOB_SECONDS, JOB_WAIT_SECONDS, JOBS, JOBS_RUNNING
 from spatial_agent.services.work.job_runner import Done, JobRunner
 from spatial_agent.services.work.retention import DropScene, OnSweep, Sweeper
@@ -146,7 +146,7 @@ class Desk:
 
     async def submit(
         self,
-        new: NewJob | Callable[[], NewJob],
+        new: New,
         *,
         idempotency_key: str | None = None,
         fingerprint: str = "",

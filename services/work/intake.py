@@ -114,12 +114,11 @@ class Intake:
             job, is_new, claimed = await self._calls(
                 _submit_and_claim, self._store, self._worker, self._lease_s, new, **terms
             )
-            is_taken = claimed is not None and claimed[0].id == job.id
             if is_new:
                 self._queued_here[job.id] = job.new.tenant
             if claimed is not None:
                 self._take_up_next(*claimed)
-            if is_new and not is_taken:
+            if job.id in self._queued_here:
                 self._wake.set()
         finally:
             self._held -= 1
