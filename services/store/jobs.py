@@ -1,7 +1,5 @@
 """The jobs: handed in, taken up, ended, and looked at."""
 
-import math
-import time
 from collections.abc import Mapping, Sequence
 from typing import TypedDict, Unpack, get_args
 
@@ -37,8 +35,6 @@ from spatial_agent.tools.errors import InvalidValueError
 PREFIXES: dict[JobKind, str] = {"question": "q", "scene": "m"}
 #: A scene counts as used anew only after so many seconds: most questions then write nothing to its row.
 USE_STEP_S = 60.0
-#: Scenes that a process remembers to have been used.
-MOST_USED = 1000
 #: Finished jobs that are dropped in one transaction, so that others can write in between.
 DROPPED_AT_ONCE = 500
 
@@ -129,7 +125,6 @@ class JobTable:
     def __init__(self, database: Database) -> None:
         """Keep them in a database."""
         self._database = database
-        self._used: dict[tuple[str, str], float] = {}
 
     def submit(self, new: NewJob, **terms: Unpack[Terms]) -> tuple[Job, bool]:
         """Hand in a job.
@@ -184,18 +179,8 @@ class JobTable:
         id = new_id(PREFIXES[new.kind])
         known_by = {"id": id, "idempotency_key": key, "fingerprint": fingerprint}
         created = connection.execute(_SUBMIT, row_of(new) | known_by).scalar_one()
-        self._use(connection, new)
-        return Job(id, new, "queued", created), True
-
-    def _use(self, connection: Connection, new: NewJob) -> None:
-        """Take note that a scene is used, unless this process has just done so."""
-        scene, at = (new.tenant, new.scene), time.monotonic()
-        if at - self._used.get(scene, -math.inf) < USE_STEP_S / 2:
-            return
         connection.execute(_USE_SCENE, {"with_id": new.scene, "of_tenant": new.tenant})
-        if len(self._used) >= MOST_USED:
-            self._used.clear()
-        self._used[scene] = at
+        return Job(id, new, "queued", created), True
 
     def job(self, tenant: str, id: str) -> Job | None:
         """Return a job of a tenant, or None."""
