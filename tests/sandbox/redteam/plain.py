@@ -88,7 +88,11 @@ class Plain:
         deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline and watch.broken is None:
             if select.select([report_fd], [], [], _LOOK_S)[0]:
-                return _report(report_fd)
+                report = _report(report_fd)
+                if report is not None:
+                    return report
+                # A process closes its files a moment before it is seen to have ended.
+                time.sleep(0.001)
             watch.glance()
         return None
 
