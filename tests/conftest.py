@@ -19,7 +19,15 @@ settings.register_profile(
 settings.register_profile("explore", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
+HERE = Path(__file__).parent
 KEPT_VARIABLES = ("SPATIAL_AGENT_TEST_DATA", "SPATIAL_AGENT_WEIGHTS")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep each module in one of the processes that run tests: what its tests share is made once."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(HERE).as_posix()))
 
 
 def _folder(variable: str) -> Path:

@@ -15,7 +15,6 @@ DOCUMENT = (Path(__file__).parents[1] / "docs" / "add-a-skill.md").read_text(enc
 ARGUMENTS = re.compile(r"tools check passage --arguments '(.*)'")
 DISTRIBUTION = "spatial-agent-passage"
 SCAN = Path(__file__).parents[1] / "examples" / "scans" / "living_room"
-pytestmark = pytest.mark.xdist_group("add-a-skill")
 
 
 def block(language: str) -> str:

@@ -13,8 +13,6 @@ import pytest
 from spatial_agent.sandbox.kernel import bwrap
 from spatial_agent.services.scaffold import new_expert
 
-#: Its distribution is built and installed once.
-pytestmark = pytest.mark.xdist_group("add-an-expert")
 DOCUMENT = Path(__file__).parents[1] / "docs" / "add-an-expert.md"
 DISTRIBUTION = "spatial-agent-clearance-ahead"
 #: Where nothing can be isolated, its operator has to trust it.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 from tests.sandbox.redteam import facilities
 from tests.sandbox.redteam.attack import Attack
@@ -33,7 +34,18 @@ def test_there_are_enough_attacks_of_every_subject() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def cases() -> list[ParameterSet]:
+    """Return every attack; those after the first of a subject are slow."""
+    first = {attack.subject: attack for attack in reversed(ATTACKS)}
+    return [
+        pytest.param(
+            attack, id=attack.name, marks=[] if attack is first[attack.subject] else [pytest.mark.slow]
+        )
+        for attack in ATTACKS
+    ]
+
+
+@pytest.mark.parametrize("attack", cases())
 def test_the_attack_succeeds_in_plain_python(plain: Plain, attack: Attack) -> None:
     if attack.needs_root and os.geteuid() != 0:
         pytest.skip("outside a sandbox only root can do it")

@@ -40,19 +40,6 @@ Value = Any
 SECRET = ("TEST_MODEL_API_KEY", "canary-in-the-environment")
 #: For what has to come from a machine that may be busy with other work.
 PATIENCE_S = 60.0
-#: Folders and modules that start a service, a database or a client of their own for all tests of a module.
-SERVED = {
-    *("api", "hostile", "mcp_server", "scene_files", "sdk", "store", "work"),
-    *("test_killed_servers", "test_service_security", "test_tenants", "test_what_stays"),
-}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep such a module in one of the processes that run the tests, so that it starts what it needs once."""
-    for item in items:
-        is_of_services = Path(__file__).parent in item.path.parents
-        if is_of_services and SERVED & {item.path.parent.name, item.path.stem}:
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}"))
 
 
 class RecordingMeter:

@@ -28,8 +28,6 @@ from spatial_agent.tools.synthetic import SyntheticRoom, write_scan
 #: Plain JSON.
 Argument = Any
 ROOM = SyntheticRoom.example().resized(160, 120)
-# Its agent is opened once.
-pytestmark = pytest.mark.xdist_group("calling")
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ print([child.name() for child in psutil.Process().children(recursive=True) if ch
 """
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.xdist_group("ray")
 def test_a_real_room_is_looked_at_by_actors_that_are_gone_afterwards(

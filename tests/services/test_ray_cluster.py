@@ -127,6 +127,7 @@ def test_it_prints_nothing_but_its_name_for_the_token(told: dict[str, Any]) -> N
     assert lines == []
 
 
+@pytest.mark.slow
 def test_a_service_that_nobody_closed_ends_with_its_process() -> None:
     with start("forget") as process:
         out, _ = process.communicate(timeout=120)
@@ -147,6 +148,7 @@ def test_when_the_process_is_killed_its_ray_goes_too(eventually: Callable[..., N
     eventually(lambda: not any(runs(pid) for pid in working))
 
 
+@pytest.mark.slow
 def test_an_address_where_no_cluster_is_is_told(ray_cluster: RayCluster) -> None:
     story = (
         "from spatial_agent.services.ray_cluster import *\n"

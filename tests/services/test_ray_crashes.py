@@ -92,7 +92,15 @@ def test_a_process_killed_while_it_is_idle_and_unnoticed_costs_the_call_nothing(
 # A call that never ends
 
 
-@pytest.mark.parametrize("how", ["hang", "hold the interpreter", "be deaf", "stop"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "hang",
+        pytest.param("hold the interpreter", marks=pytest.mark.slow),
+        pytest.param("be deaf", marks=pytest.mark.slow),
+        pytest.param("stop", marks=pytest.mark.slow),
+    ],
+)
 def test_a_call_that_hangs_is_stopped_at_its_deadline(
     serve: Serve, eventually: Callable[..., None], how: str
 ) -> None:

@@ -50,7 +50,7 @@ def points(distribution: str) -> dict[str, metadata.EntryPoint]:
     return {point.name: point for point in metadata.distribution(distribution).entry_points}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder a stranger's distribution is installed into; it is on the path."""
     folder = tmp_path_factory.mktemp("site")
@@ -60,7 +60,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def isolation(tmp_path_factory: pytest.TempPathFactory) -> Isolation:
     """What isolates; skips where nothing can."""
     reason = bwrap.why_not()
@@ -69,7 +69,7 @@ def isolation(tmp_path_factory: pytest.TempPathFactory) -> Isolation:
     return Isolation(tmp_path_factory.mktemp("descriptions"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def registry(stranger: Path, isolation: Isolation) -> Registry:
     """All tools, the stranger's isolated."""
     return Registry.from_entry_points(isolate=isolation)

@@ -38,10 +38,3 @@ def user(request: pytest.FixtureRequest) -> str:
 def outcomes(request: pytest.FixtureRequest, user: str) -> Callable[[str], dict[str, tuple[str | None, str]]]:
     """What came of a module's attempts in front of a wall of its ``WALLS`` and behind it; run once each."""
     return lambda wall: _outcomes(request.path, wall, user)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each module in one of the processes that run the tests, so that its attempts are made once."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))

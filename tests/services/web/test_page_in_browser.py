@@ -23,7 +23,7 @@ from tests.services.web.pixels import brightness, colour_count, contrast_ratio, 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 DESKTOP = {"width": 1280, "height": 820}
 PHONE = {"width": 360, "height": 740}

@@ -141,7 +141,7 @@ def test_what_it_calls_floor_is_level_and_below_the_camera(
     plane = xyz_m[::7]
     for _ in range(12):  # the better part again and again: legs and a table it took for floor stay out
         middle_m = plane.mean(axis=0)
-        normal = np.linalg.svd(plane - middle_m)[2][2]
+        normal = np.linalg.svd(plane - middle_m, full_matrices=False)[2][2]
         off_m = np.abs((xyz_m - middle_m) @ normal)
         plane = xyz_m[off_m <= np.quantile(off_m, 0.6)][::7]
 
