@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
 KEPT_VARIABLES = ("SPATIAL_AGENT_TEST_DATA", "SPATIAL_AGENT_WEIGHTS")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep each module in one of the processes that run tests: what its tests share is made once."""
     for item in items:
