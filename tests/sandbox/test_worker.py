@@ -219,6 +219,10 @@ def test_nobody_who_reads_ends_it_quietly(child: Child) -> None:
         (to_child(SETUP) + b"\x02\0\0\0{}", BROKEN_FRAME),
         (to_child(SETUP) + to_child(Fetched(1)), BROKEN_FRAME),
     ],
+    ids=[
+        *("nothing", "a setup", "half a setup", "a cell", "a length beyond all bounds", "no frame"),
+        *("a cell first", "two setups", "no message", "an answer nobody asked for"),
+    ],
 )
 def test_serving_ends_with_the_parent_or_with_what_makes_no_sense(frames: bytes, code: int) -> None:
     assert served(frames) == code
