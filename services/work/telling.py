@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from threading import Lock
 
 from spatial_agent.services.api.event_json import LAST
 from spatial_agent.services.store.errors import StoreUnavailableError
@@ -16,7 +15,7 @@ from spatial_agent.tools.contract import Json
 _log = logging.getLogger(__name__)
 #: Seconds for which pieces of text are gathered into one event.
 GATHER_S = 0.05
-#: Seconds for which events are gathered before they are shown: each look interrupts the work itself.
+#: Seconds between looks at what was told: to be woken for it would interrupt the work itself.
 TAKE_S = 0.03
 #: Seconds between writes of the events of a job.
 WRITE_S = 0.1
@@ -49,8 +48,8 @@ class Telling:
         self._attempt, self._number = last.attempt, last.number
         self._feed, self._calls, self._write, self._on_lost = feed, calls, write, on_lost
         self._loop = asyncio.get_running_loop()
-        self._lock = Lock()
-        self._told: list[tuple[str, Mapping[str, Json]]] = []
+        self._told: deque[tuple[str, Mapping[str, Json]]] = deque()
+        self._looking: asyncio.TimerHandle | None = None
         self._text: list[str] = []
         self._gathering: asyncio.TimerHandle | None = None
         self._waiting: list[JobEvent] = []
@@ -62,19 +61,17 @@ class Telling:
         """Tell what happened; from any thread. What comes after the end is left out."""
         if kind in _OF_THE_DESK:
             return
-        with self._lock:
-            self._told.append((kind, data))
-            is_first = len(self._told) == 1
-        if is_first:
-            with suppress(RuntimeError):  # the loop is closed: nobody is there to be told
-                self._loop.call_soon_threadsafe(self._loop.call_later, TAKE_S, self._take)
+        self._told.append((kind, data))
 
     def start(self, run: str) -> None:
-        """Tell that the attempt began."""
+        """Tell that the attempt began, and listen."""
         self._publish(STARTED, {"run": run})
+        self._look()
 
     async def close(self) -> list[JobEvent]:
         """Take no more, and return what is not written yet."""
+        if self._looking is not None:
+            self._looking.cancel()
         self._take()
         self._end_text()
         self._closing.set()
@@ -88,12 +85,13 @@ class Telling:
         """Return the event that ends the job; it is shown once it is written."""
         return self._next(kind, data)
 
+    def _look(self) -> None:
+        self._take()
+        self._looking = self._loop.call_later(TAKE_S, self._look)
+
     def _take(self) -> None:
-        with self._lock:
-            told, self._told = self._told, []
-        if self._closing.is_set():
-            return
-        for kind, data in told:
+        while self._told:
+            kind, data = self._told.popleft()
             if kind == TOKEN and isinstance(text := data.get("text"), str):
                 self._gather(text)
             else:
