@@ -59,7 +59,7 @@ class Telling:
 
     def tell(self, kind: str, data: Mapping[str, Json]) -> None:
         """Tell what happened; from any thread. What comes after the end is left out."""
-        if kind in _OF_THE_DESK:
+        if kind in _OF_THE_DESK or self._closing.is_set():
             return
         self._told.append((kind, data))
 
@@ -86,8 +86,8 @@ class Telling:
         return self._next(kind, data)
 
     def _look(self) -> None:
-        self._take()
         self._looking = self._loop.call_later(TAKE_S, self._look)
+        self._take()
 
     def _take(self) -> None:
         while self._told:

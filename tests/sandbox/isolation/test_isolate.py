@@ -14,9 +14,6 @@ from spatial_agent.sandbox.kernel import bwrap
 from spatial_agent.tools.errors import ConfigurationError, SandboxUnavailableError, ToolUnavailableError
 from spatial_agent.tools.registry import Registry
 
-#: Its processes are started once.
-pytestmark = pytest.mark.xdist_group("isolation")
-
 
 def point(name: str, distribution: str = "stranger-tools") -> metadata.EntryPoint:
     [found] = [point for point in metadata.distribution(distribution).entry_points if point.name == name]

@@ -25,9 +25,6 @@ from spatial_agent.tools.registry import Registry, tool_of
 from spatial_agent.tools.scene import Frame, SceneMap
 from spatial_agent.tools.synthetic import SyntheticRoom
 
-#: Its processes are started once.
-pytestmark = pytest.mark.xdist_group("isolation")
-
 
 @pytest.fixture(scope="module")
 def scene() -> SceneMap:

@@ -12,8 +12,6 @@ from spatial_agent.sandbox.isolation.expert import IsolatedExpert
 from spatial_agent.tools.errors import ToolCrashedError, ToolFailedError
 from spatial_agent.tools.registry import Registry
 
-#: Its processes are started once.
-pytestmark = pytest.mark.xdist_group("isolation")
 SECRET = "k3y-of-the-operator"
 PLAIN = "import stranger_tools, sys; print(stranger_tools.ATTACKS[sys.argv[1]](sys.argv[2]))"
 IN_VAIN = (
